@@ -1,0 +1,1 @@
+"""Nexus hosts private IPFS networks behind its own reverse proxy."""

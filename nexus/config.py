@@ -1,0 +1,139 @@
+"""The configuration: frozen sections, and how they are read from a file and the environment.
+
+`Config` is all that the rest of Nexus sees; `load` makes one or raises `ConfigError` naming file, key, value and what is
+allowed. Keys, defaults and meanings are told in docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nexus.model import PortRange, Reach, Resources
+from nexus.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class TCPListen:
+    """Listen on a TCP address, written `host:port` (`[::1]:80`); port 0 takes any free one."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnixListen:
+    """Listen on a unix socket, written `unix:/path`."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeConfig:
+    """The data plane. Times in seconds; each is of one phase, none is a total."""
+
+    listen: tuple[TCPListen, ...]
+    domain: str = "localhost"
+    upstreams_max: int = 1024
+    idle_connections_per_upstream: int = 8
+    head_bytes_max: int = 32 * 1024
+    headers_max: int = 100
+    head_timeout_s: float = 10.0
+    keep_alive_timeout_s: float = 75.0
+    body_idle_timeout_s: float = 60.0
+    connect_timeout_s: float = 3.0
+    gateway_first_byte_timeout_s: float = 60.0
+    gateway_idle_timeout_s: float = 60.0
+    upstream_idle_timeout_s: float = 4.0
+    drain_timeout_s: float = 10.0
+    access_log: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlConfig:
+    """The control plane."""
+
+    listen: tuple[TCPListen | UnixListen, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsConfig:
+    """`control_key` is the bearer key of the control API on TCP; `jwt` the HMAC secret of access tokens, if any."""
+
+    control_key: Secret | None = None
+    jwt: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseConfig:
+    """Where the records are: `sqlite:///absolute/path`."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainersConfig:
+    """The engine and what nodes are given of the host."""
+
+    socket: str = "unix:///var/run/docker.sock"
+    threads: int = 4
+    image: str = "ipfs/kubo:v0.43.0"
+    reach: Reach = Reach.BRIDGE
+    subnet: ipaddress.IPv4Network = ipaddress.IPv4Network("10.213.0.0/20")
+    quarantine_s: float = 30.0
+    api_ports: PortRange = PortRange(25000, 25999)
+    gateway_ports: PortRange = PortRange(28000, 28999)
+    ready_timeout_s: float = 60.0
+    stop_grace_s: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmConfig:
+    """How members reach a node: its TCP port is published on `bind`, and announced as `announce_address`."""
+
+    bind: str = "127.0.0.1"
+    announce_address: str = "127.0.0.1"
+    ports: PortRange = PortRange(24000, 24999)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JWTConfig:
+    """How access tokens are checked.
+
+    :ivar algorithms: what is accepted, never what the token asks for.
+    :ivar public_key: PEM text for RS256, ES256 and EdDSA.
+    :ivar private_key: PEM text; only `nexus token` needs it.
+    :ivar audience: what `aud` must hold; None turns the check off.
+    """
+
+    algorithms: tuple[str, ...] = ("HS256",)
+    public_key: str | None = None
+    private_key: Secret | None = None
+    audience: str | None = None
+    user_claim: str = "sub"
+    leeway_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """What is logged: `debug`, `info`, `warn`, `error`."""
+
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All of it. `source` is the file it came from."""
+
+    source: str
+    instance: str
+    edge: EdgeConfig
+    control: ControlConfig
+    secrets: SecretsConfig
+    database: DatabaseConfig
+    containers: ContainersConfig = field(default_factory=ContainersConfig)
+    swarm: SwarmConfig = field(default_factory=SwarmConfig)
+    resources: Resources = field(default_factory=Resources)
+    jwt: JWTConfig = field(default_factory=JWTConfig)
+    log: LogConfig = field(default_factory=LogConfig)

@@ -1,0 +1,1 @@
+"""The control plane: JSON-RPC 2.0 over HTTP."""

@@ -1,0 +1,1 @@
+"""Desired state: INetworks on SQLite."""

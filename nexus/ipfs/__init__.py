@@ -1,0 +1,1 @@
+"""What Kubo needs: container spec, labels, start-up settings, swarm key, RPC calls."""

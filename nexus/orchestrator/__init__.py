@@ -1,0 +1,1 @@
+"""Commands, the per-network lifecycle, planning (pure) and the start-up pass."""

@@ -1,0 +1,1 @@
+"""Verified fakes, shipped as public, documented help for tests."""
