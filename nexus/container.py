@@ -1,4 +1,4 @@
-"""The values that `IContainerRuntime` speaks in. They know containers and nothing of IPFS; all frozen, units in names."""
+"""The values that `IContainerRuntime` speaks in: frozen, units in names; they know nothing of IPFS."""
 
 from __future__ import annotations
 

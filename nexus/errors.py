@@ -1,4 +1,4 @@
-"""What can go wrong, in the domain's words. Knows neither HTTP nor JSON-RPC: borders translate (`control.methods`, `edge`).
+"""What can go wrong, in the domain's words. Knows neither HTTP nor JSON-RPC: the borders translate.
 
 Every error is a complete sentence for the person who reads it, names the field or thing at fault, and carries it as an
 attribute too. None carries a secret.
@@ -92,7 +92,8 @@ class NodeNotReadyError(NexusError):
 
     def __init__(self, network: str, problem: str, log_lines: Sequence[str] = ()) -> None:
         tail = "".join(f"\n  | {line}" for line in log_lines)
-        super().__init__(f"the node of network {network!r} {problem}" + (f"; its last log lines:{tail}" if tail else ""))
+        told = f"; its last log lines:{tail}" if tail else ""
+        super().__init__(f"the node of network {network!r} {problem}{told}")
         self.network = network
         self.problem = problem
         self.log_lines = tuple(log_lines)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         Volume,
     )
     from nexus.messages import (
-        CreateNetwork,
         CreatedNetwork,
+        CreateNetwork,
         DeletedNetwork,
         DeleteNetwork,
         GetNetwork,
@@ -147,7 +147,7 @@ class IContainerRuntime(Interface):
         """Remove it and its data. Succeeds when it is gone already."""
 
     def watch(labels: Mapping[str, str], observer: IContainerEventObserver) -> ISubscription:
-        """Tell `observer` of the events of containers with `labels`, from now on, reconnecting when the engine goes away."""
+        """Tell `observer` of the events of containers with `labels`, from now on; reconnect when it goes away."""
 
     def close() -> Deferred[None]:
         """End event streams and threads; fires when all threads have ended."""
@@ -177,8 +177,8 @@ class INodes(Interface):
         """Make the node of `network` on its volume (made if missing) and fire when it is ready: its RPC answers.
 
         A failure leaves no container, and no volume that it made. Cancelling does the same. Fails with
-        `NodeNotReadyError` (with the last log lines) when the node dies on the way, `DeadlineError` (likewise told) when
-        it does not answer in time, `NameTakenError`, `PortTakenError`, `ImageMissingError`, `NoSpaceError`.
+        `NodeNotReadyError` (with the last log lines) when the node dies on the way or does not answer in time,
+        `NameTakenError`, `PortTakenError`, `ImageMissingError`, `NoSpaceError`.
         """
 
     def update_node(node: Node, network: Network) -> Deferred[Sequence[str]]:
@@ -245,7 +245,7 @@ class INetworks(Interface):
         """Set desired state `offline` and when and why it was. Fails with `NetworkNotFoundError`."""
 
     def watch(observer: INetworksObserver) -> ISubscription:
-        """Tell `observer` of changes, made here or (where the database can tell) by others, after they are committed."""
+        """Tell `observer` of changes after they are committed, made here or (where it can be told) by others."""
 
     def close() -> Deferred[None]:
         """Let go of connections and threads."""

@@ -21,7 +21,7 @@ GIGABYTE: Final = 10**9
 """Bytes in every `_gb` figure: decimal, as Kubo's `Datastore.StorageMax` counts."""
 
 RESERVED_NAMES: Final = frozenset(
-    "api gateway swarm status ipfs ipns network networks nexus www".split()
+    ("api", "gateway", "swarm", "status", "ipfs", "ipns", "network", "networks", "nexus", "www")
 )
 _DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 
