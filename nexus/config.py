@@ -1,7 +1,7 @@
-"""The configuration: frozen sections, and how they are read from a file and the environment.
+"""The configuration: frozen sections, each key with its type, its default and what it may be.
 
-`Config` is all that the rest of Nexus sees; `load` makes one or raises `ConfigError` naming file, key, value and what is
-allowed. Keys, defaults and meanings are told in docs/configuration.md.
+`Config` is all that the rest of Nexus sees; `nexus.config_file.load` makes one from file and environment, or raises
+`ConfigError`. Keys, defaults and meanings are told in docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -9,7 +9,24 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
+from nexus.config_values import (
+    Algorithm,
+    BearerKey,
+    Between,
+    ClaimName,
+    Count,
+    DatabaseURL,
+    Domain,
+    EngineSocket,
+    HostName,
+    ImageReference,
+    Instance,
+    IPv4Literal,
+    LogLevel,
+    Seconds,
+)
 from nexus.model import PortRange, Reach, Resources
 from nexus.secrets import Secret
 
@@ -34,19 +51,19 @@ class EdgeConfig:
     """The data plane. Times in seconds; each is of one phase, none is a total."""
 
     listen: tuple[TCPListen, ...]
-    domain: str = "localhost"
-    upstreams_max: int = 1024
-    idle_connections_per_upstream: int = 8
-    head_bytes_max: int = 32 * 1024
-    headers_max: int = 100
-    head_timeout_s: float = 10.0
-    keep_alive_timeout_s: float = 75.0
-    body_idle_timeout_s: float = 60.0
-    connect_timeout_s: float = 3.0
-    gateway_first_byte_timeout_s: float = 60.0
-    gateway_idle_timeout_s: float = 60.0
-    upstream_idle_timeout_s: float = 4.0
-    drain_timeout_s: float = 10.0
+    domain: Domain = "localhost"
+    upstreams_max: Count = 1024
+    idle_connections_per_upstream: Annotated[int, Between(0, 10_000)] = 8
+    head_bytes_max: Annotated[int, Between(1024, 1024 * 1024)] = 32 * 1024
+    headers_max: Annotated[int, Between(10, 10_000)] = 100
+    head_timeout_s: Seconds = 10.0
+    keep_alive_timeout_s: Seconds = 75.0
+    body_idle_timeout_s: Seconds = 60.0
+    connect_timeout_s: Seconds = 3.0
+    gateway_first_byte_timeout_s: Seconds = 60.0
+    gateway_idle_timeout_s: Seconds = 60.0
+    upstream_idle_timeout_s: Seconds = 4.0
+    drain_timeout_s: Seconds = 10.0
     access_log: bool = True
 
 
@@ -61,7 +78,7 @@ class ControlConfig:
 class SecretsConfig:
     """`control_key` is the bearer key of the control API on TCP; `jwt` the HMAC secret of access tokens, if any."""
 
-    control_key: Secret | None = None
+    control_key: BearerKey | None = None
     jwt: Secret | None = None
 
 
@@ -69,31 +86,31 @@ class SecretsConfig:
 class DatabaseConfig:
     """Where the records are: `sqlite:///absolute/path`."""
 
-    url: str
+    url: DatabaseURL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainersConfig:
     """The engine and what nodes are given of the host."""
 
-    socket: str = "unix:///var/run/docker.sock"
-    threads: int = 4
-    image: str = "ipfs/kubo:v0.43.0"
+    socket: EngineSocket = "unix:///var/run/docker.sock"
+    threads: Annotated[int, Between(1, 64)] = 4
+    image: ImageReference = "ipfs/kubo:v0.43.0"
     reach: Reach = Reach.BRIDGE
     subnet: ipaddress.IPv4Network = ipaddress.IPv4Network("10.213.0.0/20")
-    quarantine_s: float = 30.0
+    quarantine_s: Annotated[float, Between(0, 86_400)] = 30.0
     api_ports: PortRange = PortRange(25000, 25999)
     gateway_ports: PortRange = PortRange(28000, 28999)
-    ready_timeout_s: float = 60.0
-    stop_grace_s: int = 60
+    ready_timeout_s: Seconds = 60.0
+    stop_grace_s: Annotated[int, Between(1, 3600)] = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmConfig:
     """How members reach a node: its TCP port is published on `bind`, and announced as `announce_address`."""
 
-    bind: str = "127.0.0.1"
-    announce_address: str = "127.0.0.1"
+    bind: IPv4Literal = "127.0.0.1"
+    announce_address: HostName = "127.0.0.1"
     ports: PortRange = PortRange(24000, 24999)
 
 
@@ -104,22 +121,22 @@ class JWTConfig:
     :ivar algorithms: what is accepted, never what the token asks for.
     :ivar public_key: PEM text for RS256, ES256 and EdDSA.
     :ivar private_key: PEM text; only `nexus token` needs it.
-    :ivar audience: what `aud` must hold; None turns the check off.
+    :ivar audience: what `aud` must hold; None stands for the domain, and an empty text turns the check off.
     """
 
-    algorithms: tuple[str, ...] = ("HS256",)
+    algorithms: tuple[Algorithm, ...] = ("HS256",)
     public_key: str | None = None
     private_key: Secret | None = None
     audience: str | None = None
-    user_claim: str = "sub"
-    leeway_s: float = 0.0
+    user_claim: ClaimName = "sub"
+    leeway_s: Annotated[float, Between(0, 300)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
     """What is logged: `debug`, `info`, `warn`, `error`."""
 
-    level: str = "info"
+    level: LogLevel = "info"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +144,7 @@ class Config:
     """All of it. `source` is the file it came from."""
 
     source: str
-    instance: str
+    instance: Instance
     edge: EdgeConfig
     control: ControlConfig
     secrets: SecretsConfig

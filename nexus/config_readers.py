@@ -1,0 +1,218 @@
+"""How one configured value is read: from what TOML gives or from an environment variable's text, to the type that
+`nexus.config` declares for it.
+
+`reader_for` looks at a declared type and gives its `Reader`; nothing here knows any key by name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from nexus.config import TCPListen, UnixListen
+from nexus.config_values import Between, Matching, OneOf
+from nexus.errors import InvalidError
+from nexus.model import PortRange
+from nexus.secrets import Secret
+
+Constraint = Between | Matching | OneOf
+
+UNIX_PATH_BYTES_MAX = 107
+"""What `sockaddr_un` holds, less its final NUL (unix(7))."""
+
+_KIND_NAMES = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
+_LISTEN_TCP = "ADDRESS:PORT with an IP address or `localhost` ([::1]:PORT for IPv6)"
+_LISTEN_UNIX = "unix:/absolute/path"
+
+
+class UnacceptableValueError(Exception):
+    """A value that a reader does not take; the message says what is wrong with it, without saying what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the values of one declared type.
+
+    :ivar kind: what TOML has to give: str, bool, int, float or list.
+    :ivar allowed: what is acceptable, in words.
+    :ivar convert: makes the value; raises `UnacceptableValueError`.
+    :ivar secret: whether the value must never be shown.
+    """
+
+    kind: type[Any]
+    allowed: str
+    convert: Callable[[Any], Any]
+    secret: bool = False
+
+    def read(self, value: object) -> Any:
+        """The value that TOML's `value` stands for.
+
+        :raises UnacceptableValueError: where it is none.
+        """
+        if self.kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not self.kind:
+            raise UnacceptableValueError(f"{self.quote(value)} is not {_KIND_NAMES[self.kind]}")
+        return self.convert(value)
+
+    def read_text(self, text: str) -> Any:
+        """The value that an environment variable's `text` stands for: lists are TOML arrays, or separated by commas.
+
+        :raises UnacceptableValueError: where it is none.
+        """
+        if self.kind is list:
+            return self.read(_split(text))
+        if self.kind is bool:
+            return self.read({"true": True, "false": False}.get(text.strip().lower(), text))
+        if self.kind in (int, float):
+            try:
+                return self.read(self.kind(text))
+            except ValueError:
+                return self.read(text)
+        return self.read(text)
+
+    def quote(self, value: object) -> str:
+        """`value` for an error message; a secret is not shown."""
+        if self.secret:
+            return "the value (not shown)"
+        text = repr(value)
+        return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def reader_for(declared: Any) -> Reader:
+    """The reader of a type as `nexus.config` declares it.
+
+    :raises TypeError: for a type that no reader is known for: a mistake in `nexus.config`.
+    """
+    declared = _without_none(declared)
+    if get_origin(declared) is Annotated:
+        base, constraint = get_args(declared)
+        return _constrained(reader_for(base), constraint)
+    if get_origin(declared) is tuple:
+        return _list_of(reader_for(get_args(declared)[0]))
+    if get_origin(declared) in (Union, UnionType) and set(get_args(declared)) == {TCPListen, UnixListen}:
+        return Reader(str, f"{_LISTEN_TCP}, or {_LISTEN_UNIX}", _read_listen)
+    if isinstance(declared, type) and issubclass(declared, StrEnum):
+        words = OneOf(tuple(member.value for member in declared))
+        plain = _constrained(_PLAIN[str], words)
+        return Reader(str, plain.allowed, lambda text: declared(plain.convert(text)))
+    if declared in _PLAIN:
+        return _PLAIN[declared]
+    raise TypeError(f"no reader for {declared!r}")
+
+
+def is_value(declared: Any) -> bool:
+    """Whether `declared` is read as one value, dataclass or not; otherwise it is a section."""
+    return not is_dataclass(declared) or declared in _PLAIN
+
+
+def _without_none(declared: Any) -> Any:
+    if get_origin(declared) not in (Union, UnionType):
+        return declared
+    given = tuple(part for part in get_args(declared) if part is not NoneType)
+    return given[0] if len(given) == 1 else Union[given]  # noqa: UP007 - the parts are not known here
+
+
+def _constrained(plain: Reader, constraint: Constraint) -> Reader:
+    def convert(value: Any) -> Any:
+        converted = plain.convert(value)
+        if not constraint.takes(value):
+            if plain.secret:
+                raise UnacceptableValueError(f"the value (not shown, {len(value)} characters) is not acceptable")
+            raise UnacceptableValueError(f"{plain.quote(value)} is not acceptable")
+        return converted
+
+    words = constraint.allowed
+    if isinstance(constraint, Between):
+        words = f"{_KIND_NAMES[plain.kind]} {words}"
+    return Reader(plain.kind, words, convert, plain.secret)
+
+
+def _list_of(item: Reader) -> Reader:
+    def convert(values: list[object]) -> tuple[Any, ...]:
+        if not values:
+            raise UnacceptableValueError("the list is empty")
+        read = tuple(item.read(value) for value in values)
+        if len(set(read)) < len(read):
+            raise UnacceptableValueError(f"{values!r} names one thing twice")
+        return read
+
+    return Reader(list, f"a list of one or more of: {item.allowed}", convert)
+
+
+def _split(text: str) -> list[object]:
+    if text.lstrip().startswith("["):
+        try:
+            parsed = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            pass  # `[::1]:8080` is an address, not an array
+        else:
+            if isinstance(parsed, list):
+                return parsed
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _read_tcp_listen(text: str) -> TCPListen:
+    host, colon, port_text = text.rpartition(":")
+    if host == "localhost":
+        host = "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        if (address.version == 6) != (host.startswith("[") and host.endswith("]")):
+            raise ValueError
+    except ValueError:
+        raise UnacceptableValueError(f"{text!r} is not an address and a port") from None
+    if not colon or not (port_text.isascii() and port_text.isdigit()) or int(port_text) > 65535:
+        raise UnacceptableValueError(f"{text!r} has no port from 0 to 65535")
+    return TCPListen(str(address), int(port_text))
+
+
+def _read_listen(text: str) -> TCPListen | UnixListen:
+    if not text.startswith("unix:"):
+        return _read_tcp_listen(text)
+    path = text.removeprefix("unix:")
+    if not path.startswith("/") or path.endswith("/") or "\0" in path:
+        raise UnacceptableValueError(f"{text!r} has no absolute path of a socket")
+    if len(path.encode("utf-8", "surrogateescape")) > UNIX_PATH_BYTES_MAX:
+        raise UnacceptableValueError(f"{text!r} is too long for a socket's path ({UNIX_PATH_BYTES_MAX} bytes at most)")
+    return UnixListen(Path(path))
+
+
+def _read_subnet(text: str) -> ipaddress.IPv4Network:
+    try:
+        subnet = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise UnacceptableValueError(f"{text!r} is not a subnet ({error})") from None
+    private = [ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+    if not any(subnet.subnet_of(block) for block in private):
+        raise UnacceptableValueError(f"{text!r} is not a private subnet")
+    if not 12 <= subnet.prefixlen <= 28:
+        raise UnacceptableValueError(f"{text!r} is too {'large' if subnet.prefixlen < 12 else 'small'}")
+    return subnet
+
+
+def _read_ports(text: str) -> PortRange:
+    try:
+        return PortRange.parse(text)
+    except InvalidError:
+        raise UnacceptableValueError(f"{text!r} is not a range of ports") from None
+
+
+_PLAIN: dict[Any, Reader] = {
+    str: Reader(str, "a text", lambda text: text),
+    bool: Reader(bool, "true or false", lambda value: value),
+    int: Reader(int, "a whole number", lambda number: number),
+    float: Reader(float, "a number", lambda number: number),
+    Secret: Reader(str, "a text", Secret, secret=True),
+    TCPListen: Reader(str, _LISTEN_TCP, _read_tcp_listen),
+    ipaddress.IPv4Network: Reader(
+        str, "a private IPv4 subnet from /12 to /28, without host bits, such as 10.213.0.0/20", _read_subnet
+    ),
+    PortRange: Reader(str, "FIRST-LAST within 1-65535, such as 24000-24999", _read_ports),
+}

@@ -1,0 +1,100 @@
+"""What a configured value may be: the constraints that `nexus.config` writes beside its types.
+
+Each says whether it takes a value, and in words what it takes; reading and error messages are made from these alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from nexus.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number from `least` to `most`, both included."""
+
+    least: float
+    most: float
+
+    @property
+    def allowed(self) -> str:
+        """In words."""
+        return f"from {self.least:g} to {self.most:g}" if self.most < 1e6 else f"from {self.least:g} to {self.most:.0f}"
+
+    def takes(self, value: float) -> bool:
+        """Whether `value` is one. NaN never is."""
+        return self.least <= value <= self.most
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A text that the whole of `pattern` matches; `allowed` says the same to people."""
+
+    pattern: str
+    allowed: str
+
+    def takes(self, value: str) -> bool:
+        """Whether `value` is one."""
+        return re.fullmatch(self.pattern, value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        """In words."""
+        return ", ".join(self.words)
+
+    def takes(self, value: str) -> bool:
+        """Whether `value` is one."""
+        return value in self.words
+
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_IPV4 = r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+
+Seconds = Annotated[float, Between(0.01, 86_400)]
+Count = Annotated[int, Between(1, 1_000_000)]
+
+Instance = Annotated[str, Matching(r"[a-z0-9]{1,9}", "1-9 characters of a-z and 0-9")]
+# 63 for the network's label and its dot, 16 for `.gateway`, and the whole name at most 253 (RFC 1035 section 2.3.4).
+Domain = Annotated[
+    str,
+    Matching(
+        rf"(?=.{{1,170}}\Z)(?:{_LABEL}\.)*(?=.*[a-z]){_LABEL}",
+        "a domain name in lower case (localhost, ipfs.example.net), at most 170 characters, not an IP address",
+    ),
+]
+IPv4Literal = Annotated[str, Matching(_IPV4, "an IPv4 address, such as 127.0.0.1 or 0.0.0.0")]
+HostName = Annotated[
+    str,
+    Matching(rf"{_IPV4}|(?=.{{1,253}}\Z)(?:{_LABEL}\.)*(?=.*[a-z]){_LABEL}", "an IPv4 address or a domain name"),
+]
+EngineSocket = Annotated[
+    str, Matching(r"unix:///[^\s?#]+", "unix:///PATH of the engine's socket; only a local engine can be used")
+]
+ImageReference = Annotated[
+    str,
+    Matching(
+        r"[a-z0-9][a-z0-9._:/-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
+        "an image reference, such as ipfs/kubo:v0.43.0",
+    ),
+]
+DatabaseURL = Annotated[
+    str, Matching(r"sqlite:///[^/?#\x00-\x1f][^?#\x00-\x1f]*", "sqlite:///absolute/path/to/nexus.db")
+]
+Algorithm = Annotated[str, OneOf(("HS256", "HS512", "RS256", "ES256", "EdDSA"))]
+ClaimName = Annotated[str, Matching(r"[A-Za-z0-9_:/.-]{1,128}", "1-128 characters of A-Z, a-z, 0-9, _ : / . and -")]
+LogLevel = Annotated[str, OneOf(("debug", "info", "warn", "error"))]
+# What a bearer can be spelled with (RFC 6750 section 2.1), as long as 24 random bytes in base64.
+BearerKey = Annotated[
+    Secret,
+    Matching(r"[A-Za-z0-9._~+/-]{32,512}=*", "at least 32 characters of A-Z, a-z, 0-9 and . _ ~ + / -"),
+]
