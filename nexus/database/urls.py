@@ -1,0 +1,51 @@
+"""Which database a URL means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.interfaces import IReactorFromThreads
+
+from nexus.coroutines import returns_deferred
+from nexus.database.sqlite import SQLiteNetworks
+from nexus.errors import ConfigError
+from nexus.interfaces import INetworks
+
+
+def sqlite_path(url: str, source: str = "configuration") -> Path:
+    """The absolute path that `url` names: all that follows `sqlite://`, taken literally.
+
+    :param source: where `url` was read, for the error.
+    :raises ConfigError: for `database.url`; it shows the scheme at most, since a URL may carry a password.
+    """
+    scheme, separator, path = url.partition("://")
+    if scheme in ("postgresql", "postgres"):
+        raise ConfigError(source, "database.url", "PostgreSQL comes with a later version", "sqlite:///absolute/path")
+    if scheme != "sqlite" or not separator:
+        raise ConfigError(
+            source,
+            "database.url",
+            f"{scheme if separator else 'what is there'!r} is no known database",
+            "sqlite:///absolute/path",
+        )
+    if not path.startswith("/") or path.endswith("/") or "\0" in path:
+        raise ConfigError(
+            source, "database.url", f"{path!r} is not the absolute path of a file", "sqlite:///absolute/path"
+        )
+    return Path(path)
+
+
+@returns_deferred
+async def open_networks(url: str, reactor: IReactorFromThreads, source: str = "configuration") -> INetworks:
+    """The records at `url`, ready to use: the file is open and its schema up to date.
+
+    :raises ConfigError: as `sqlite_path` says.
+    :raises DatabaseError: where it cannot be opened; nothing is left running.
+    """
+    networks = SQLiteNetworks(sqlite_path(url, source), reactor)
+    try:
+        await networks.open()
+    except BaseException:
+        await networks.close()
+        raise
+    return networks

@@ -1,0 +1,65 @@
+"""Which database a URL means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from nexus.database.urls import open_networks, sqlite_path
+from nexus.errors import ConfigError, DatabaseError
+
+
+class URLTests(SynchronousTestCase):
+    """`database.url`, read."""
+
+    def test_sqlite(self) -> None:
+        """What follows `sqlite://` is the path."""
+        self.assertEqual(sqlite_path("sqlite:///var/lib/nexus/nexus.db"), Path("/var/lib/nexus/nexus.db"))
+
+    def test_four_slashes(self) -> None:
+        """A fourth slash, as other programs write absolute paths, changes nothing."""
+        self.assertEqual(sqlite_path("sqlite:////var/x.db").resolve(), Path("/var/x.db"))
+
+    def test_postgresql(self) -> None:
+        """PostgreSQL is said to come later, and its password is not shown."""
+        with self.assertRaises(ConfigError) as caught:
+            sqlite_path("postgresql://nexus:sesame@db/nexus", "nexus.toml")
+        self.assertIn("nexus.toml: database.url: PostgreSQL comes with a later version", str(caught.exception))
+        self.assertNotIn("sesame", str(caught.exception))
+
+    def test_refused(self) -> None:
+        """Everything else names the key and what is allowed, and shows no password."""
+        for url in (
+            "mysql://u:sesame@h/d",
+            "",
+            "nexus.db",
+            "sqlite://",
+            "sqlite://nexus.db",
+            "sqlite:///",
+            "sqlite:/x",
+        ):
+            with self.assertRaises(ConfigError) as caught:
+                sqlite_path(url)
+            self.assertEqual(caught.exception.key, "database.url")
+            self.assertIn("sqlite:///absolute/path", str(caught.exception))
+            self.assertNotIn("sesame", str(caught.exception))
+
+
+class OpenTests(TestCase):
+    """From URL to records."""
+
+    async def test_open(self) -> None:
+        """The records are ready when the Deferred fires."""
+        path = Path(self.mktemp()).absolute()
+        networks = await open_networks(f"sqlite://{path}", reactor)  # type: ignore[arg-type]
+        self.addCleanup(networks.close)
+        self.assertTrue(path.exists())
+
+    async def test_trouble(self) -> None:
+        """What cannot be opened is told at once, and no thread is left behind."""
+        path = Path(self.mktemp()).absolute()
+        path.write_text("nonsense" * 1000)
+        with self.assertRaises(DatabaseError):
+            await open_networks(f"sqlite://{path}", reactor)  # type: ignore[arg-type]
