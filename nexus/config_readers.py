@@ -42,13 +42,15 @@ class Reader:
     :ivar kind: what TOML has to give: str, bool, int, float or list.
     :ivar allowed: what is acceptable, in words.
     :ivar convert: makes the value; raises `UnacceptableValueError`.
-    :ivar secret: whether the value must never be shown.
+    :ivar secret: whether the value is a secret, which wants a file that nobody else can read.
+    :ivar hidden: whether errors must not show the value; so for every secret.
     """
 
     kind: type[Any]
     allowed: str
     convert: Callable[[Any], Any]
     secret: bool = False
+    hidden: bool = False
 
     def read(self, value: object) -> Any:
         """The value that TOML's `value` stands for.
@@ -79,7 +81,7 @@ class Reader:
 
     def quote(self, value: object) -> str:
         """`value` for an error message; a secret is not shown."""
-        if self.secret:
+        if self.hidden:
             return "the value (not shown)"
         text = repr(value)
         return text if len(text) <= 100 else f"{text[:97]}..."
@@ -123,15 +125,15 @@ def _constrained(plain: Reader, constraint: Constraint) -> Reader:
     def convert(value: Any) -> Any:
         converted = plain.convert(value)
         if not constraint.takes(value):
-            if plain.secret:
-                raise UnacceptableValueError(f"the value (not shown, {len(value)} characters) is not acceptable")
-            raise UnacceptableValueError(f"{plain.quote(value)} is not acceptable")
+            raise UnacceptableValueError(f"{reader.quote(value)} is not acceptable")
         return converted
 
     words = constraint.allowed
     if isinstance(constraint, Between):
         words = f"{_KIND_NAMES[plain.kind]} {words}"
-    return Reader(plain.kind, words, convert, plain.secret)
+    hidden = plain.hidden or (isinstance(constraint, Matching) and constraint.hidden)
+    reader = Reader(plain.kind, words, convert, plain.secret, hidden)
+    return reader
 
 
 def _list_of(item: Reader) -> Reader:
@@ -209,7 +211,7 @@ _PLAIN: dict[Any, Reader] = {
     bool: Reader(bool, "true or false", lambda value: value),
     int: Reader(int, "a whole number", lambda number: number),
     float: Reader(float, "a number", lambda number: number),
-    Secret: Reader(str, "a text", Secret, secret=True),
+    Secret: Reader(str, "a text", Secret, secret=True, hidden=True),
     TCPListen: Reader(str, _LISTEN_TCP, _read_tcp_listen),
     ipaddress.IPv4Network: Reader(
         str, "a private IPv4 subnet from /12 to /28, without host bits, such as 10.213.0.0/20", _read_subnet

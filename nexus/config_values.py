@@ -31,10 +31,14 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """A text that the whole of `pattern` matches; `allowed` says the same to people."""
+    """A text that the whole of `pattern` matches; `allowed` says the same to people.
+
+    :ivar hidden: whether an error must not show the value that does not match.
+    """
 
     pattern: str
     allowed: str
+    hidden: bool = False
 
     def takes(self, value: str) -> bool:
         """Whether `value` is one."""
@@ -87,8 +91,9 @@ ImageReference = Annotated[
         "an image reference, such as ipfs/kubo:v0.43.0",
     ),
 ]
+# A URL of another scheme may carry a password, so a wrong one is not shown.
 DatabaseURL = Annotated[
-    str, Matching(r"sqlite:///[^/?#\x00-\x1f][^?#\x00-\x1f]*", "sqlite:///absolute/path/to/nexus.db")
+    str, Matching(r"sqlite:///[^\x00]*[^/\x00]", "sqlite:///absolute/path/to/nexus.db", hidden=True)
 ]
 Algorithm = Annotated[str, OneOf(("HS256", "HS512", "RS256", "ES256", "EdDSA"))]
 ClaimName = Annotated[str, Matching(r"[A-Za-z0-9_:/.-]{1,128}", "1-128 characters of A-Z, a-z, 0-9, _ : / . and -")]
