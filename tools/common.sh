@@ -1,6 +1,7 @@
 # What the shell scripts of tools/ share: to be sourced, not run.
 # shellcheck shell=bash
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { printf '%s\n' "==> $*"; }
 note() { printf '%s\n' "    $*"; }
@@ -24,18 +25,33 @@ fail_with_log() {
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
-# ensure_packages LOG PACKAGE...: install Debian packages that are missing, or say which to install.
+# make_var: the checkout's directory for data and logs, closed to others.
+make_var() {
+  [ -d var ] || install -d -m 0700 var || fail "cannot make $PWD/var: make this directory writable"
+}
+
+# one_at_a_time: wait for other set-ups of this checkout. The lock (descriptor 9) ends with the script; what outlives the
+# script must be started with 9>&-.
+one_at_a_time() {
+  make_var
+  exec 9>var/setup.lock
+  if ! flock -n 9; then
+    note "waiting for another set-up of this checkout"
+    flock 9
+  fi
+}
+
+# ensure_packages PACKAGE...: install Debian packages that are missing, or say which to install.
 ensure_packages() {
-  local log=$1 package missing=()
-  shift
+  local package missing=() log=var/apt.log
   for package in "$@"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
-  command -v apt-get >/dev/null || fail "needs ${missing[*]}: install them with this system's package tool"
-  is_root || fail "needs Debian packages: run as root: apt-get install -y --no-install-recommends ${missing[*]}"
+  command -v apt-get >/dev/null || fail "install with this system's package tool what Debian calls ${missing[*]}"
+  is_root || fail "Debian packages are missing: run as root: apt-get install -y --no-install-recommends ${missing[*]}"
   say "Installing Debian packages: ${missing[*]}"
-  mkdir -p "$(dirname "$log")"
+  make_var
   export DEBIAN_FRONTEND=noninteractive
   # Package lists may be absent or old, so a failure is followed by an update and one more try.
   apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1 </dev/null && return 0

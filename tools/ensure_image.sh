@@ -2,7 +2,6 @@
 # Makes sure that the engine has the node image: pulls it, or builds it from images/kubo where no registry answers.
 # Usage: tools/ensure_image.sh [--build]   (--build: build even where the image is there, and do not pull)
 source "$(dirname "$0")/common.sh"
-cd "$(dirname "$0")/.."
 
 image=ipfs/kubo:v0.43.0
 registry_answer_s=20
@@ -59,7 +58,7 @@ add_with_libraries() {
 
 build() {
   check_go
-  ensure_packages "$work/apt.log" busybox-static tini gosu ca-certificates coreutils
+  ensure_packages busybox-static tini gosu ca-certificates coreutils
   local root=$work/context/rootfs module applet
   mkdir -p "$root"/{bin,sbin,etc/ssl/certs,usr/local/bin,root,data}
   mkdir -p "$work/context/owned"/{data/ipfs,ipfs,ipns,mfs,container-init.d}
@@ -94,6 +93,8 @@ build() {
 command -v docker >/dev/null || fail "no docker command: install one (apt-get install docker.io)"
 docker version >/dev/null 2>"$work/engine.log" || fail_with_log "$work/engine.log" "the Docker engine does not answer"
 if [ "${1:-}" != --build ]; then
+  ! docker image inspect "$image" >/dev/null 2>&1 || exit 0
+  one_at_a_time
   ! docker image inspect "$image" >/dev/null 2>&1 || exit 0
   say "Pulling $image"
   if pull; then exit 0; fi

@@ -1,0 +1,47 @@
+# The checkout's commands. Each is a small script of tools/, so that it can be read and run by itself.
+#   make up      from nothing to a private IPFS network that works (EDGE_PORT=8081, CONTROL_PORT=7601: other ports)
+#   make down    stop the daemon; the networks' nodes keep running
+#   make clean   remove all that `make up` made, after asking (YES=1: without asking)
+#   make test    every test;  make test TESTS=tests.test_config: some;  .ci/run: tests and all other checks
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+TESTS ?= tests
+
+export EDGE_PORT CONTROL_PORT YES
+
+.PHONY: up down clean test venv engine image lint types imports docs
+
+up: engine image
+	@$(PYTHON) -m tools.daemon start
+	@$(PYTHON) -m tools.demo
+
+down:
+	@[ ! -x $(PYTHON) ] || $(PYTHON) -m tools.daemon stop
+
+clean:
+	@tools/clean.sh
+
+test: engine image
+	@$(PYTHON) -m tools.run_tests $(TESTS)
+
+venv:
+	@tools/ensure_venv.sh
+
+engine: venv
+	@tools/ensure_engine.sh
+
+image: engine
+	@tools/ensure_image.sh
+
+lint: venv
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+
+types: venv
+	@.venv/bin/mypy
+
+imports: venv
+	@.venv/bin/lint-imports
+
+docs: venv
+	@.venv/bin/mkdocs build --quiet --strict --site-dir var/site

@@ -1,0 +1,116 @@
+"""Starts this checkout's daemon in the background through `twistd`, or stops it. The nodes keep running either way.
+
+Usage: python -m tools.daemon start|stop
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tools.checkout import BIN, CONFIG, LOG_FILE, PID_FILE, ROOT, environment, fail, log_tail, note, run_nexus, say
+
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 60.0
+POLL_INTERVAL_S = 0.1
+
+
+def running_pid() -> int | None:
+    """The process id of this checkout's daemon, if it runs; never that of another process that got its number."""
+    try:
+        pid = int(PID_FILE.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if os.fsencode(CONFIG) in command else None
+
+
+def ping(environ: dict[str, str]) -> dict[str, object] | None:
+    """What the control API answers to Ping, if it does."""
+    done = run_nexus("ctl", "Ping", environ=environ)
+    answer: dict[str, object] | None = json.loads(done.stdout) if done.returncode == 0 else None
+    return answer
+
+
+def start() -> None:
+    """Start the daemon unless it runs; returns when its control API answers."""
+    if not CONFIG.exists():
+        say("Writing a configuration")
+        options = [
+            f"--{name}-listen=127.0.0.1:{os.environ[f'{name.upper()}_PORT']}"
+            for name in ("edge", "control")
+            if os.environ.get(f"{name.upper()}_PORT")
+        ]
+        done = run_nexus("init", "--config", str(CONFIG), *options, environ=dict(os.environ))
+        if done.returncode != 0:
+            fail(done.stderr.strip().removeprefix("nexus: "))
+        note(done.stdout.strip())
+    environ = environment()
+    pid = running_pid()
+    if pid is not None:
+        say(f"The daemon runs already (process {pid}, log {LOG_FILE.relative_to(ROOT)})")
+    else:
+        say(f"Starting the daemon (log {LOG_FILE.relative_to(ROOT)})")
+        _launch(environ)
+    _await_answer(environ)
+
+
+def _launch(environ: dict[str, str]) -> None:
+    launched = subprocess.run(
+        [str(BIN / "twistd"), "--pidfile", str(PID_FILE), "--logfile", str(LOG_FILE), "nexus", "--config", str(CONFIG)],
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if launched.returncode == 0:
+        return
+    words = launched.stdout.strip().removeprefix("nexus: ")
+    if "edge.listen" in words:
+        words += "; another port for now: make up EDGE_PORT=8081"
+    elif "control.listen" in words:
+        words += "; another port for now: make up CONTROL_PORT=7601"
+    fail(words or f"twistd ended with status {launched.returncode}")
+
+
+def _await_answer(environ: dict[str, str]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while ping(environ) is None:
+        if running_pid() is None:
+            note(log_tail())
+            fail(f"the daemon ended: its last log lines are above, all of them in {LOG_FILE}")
+        if time.monotonic() > deadline:
+            note(log_tail())
+            fail(f"the daemon does not answer: its last log lines are above, all of them in {LOG_FILE}")
+        time.sleep(POLL_INTERVAL_S)
+
+
+def stop() -> None:
+    """Stop the daemon if it runs; returns when it has ended."""
+    pid = running_pid()
+    if pid is None:
+        say("The daemon does not run")
+        return
+    say(f"Stopping the daemon (process {pid}); the nodes keep running")
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while running_pid() is not None:
+        if time.monotonic() > deadline:
+            note(log_tail())
+            fail(f"the daemon did not end within {STOP_TIMEOUT_S:g} s: kill -9 {pid}")
+        time.sleep(POLL_INTERVAL_S)
+
+
+if __name__ == "__main__":
+    try:
+        {"start": start, "stop": stop}[sys.argv[1]]()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
