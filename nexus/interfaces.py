@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         NodeDiagnosis,
         NodeEvent,
         NodeId,
+        NodeIdentity,
         NodeStats,
         Route,
     )
@@ -164,7 +165,7 @@ class INodeObserver(Interface):
 
 
 class INodes(Interface):
-    """Kubo nodes in containers: the original NodeClient's seven calls, and two to look closer.
+    """Kubo nodes in containers: the original NodeClient's seven calls, and a few to look closer.
 
     Only containers, volumes and bridges with this instance's label are ever seen or touched. Fails with `EngineError`s,
     and as said.
@@ -193,6 +194,10 @@ class INodes(Interface):
 
     def node_stats(node: Node, network: Network) -> Deferred[NodeStats]:
         """Measure a running node. Fails with `NodeNotReadyError` unless it runs and answers."""
+
+    def identify_node(node: Node, network: Network) -> Deferred[NodeIdentity]:
+        """What a running node's `id` answers: StartNetwork's reply needs no more, and a measurement takes far longer.
+        Fails with `NodeNotReadyError` unless it runs and answers."""
 
     def watch(observer: INodeObserver) -> ISubscription:
         """Tell `observer` what happens to nodes, from now on."""

@@ -304,6 +304,14 @@ class NodeStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeIdentity:
+    """Who a node is in its swarm, and where members reach it."""
+
+    peer_id: str
+    swarm_multiaddrs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDiagnosis:
     """What the engine and the container's log tell of one node, for somebody who is looking for a fault."""
 
