@@ -27,6 +27,10 @@ class InvalidError(NexusError):
         self.allowed = allowed
 
 
+def _log_tail(lines: Sequence[str]) -> str:
+    return "; its last log lines:" + "".join(f"\n  | {line}" for line in lines) if lines else ""
+
+
 class NetworkNotFoundError(NexusError):
     """There is no record of that network."""
 
@@ -75,12 +79,16 @@ class DatabaseError(NexusError):
 
 
 class DeadlineError(NexusError):
-    """Something took longer than it was given."""
+    """Something took longer than it was given.
 
-    def __init__(self, operation: str, limit_s: float) -> None:
-        super().__init__(f"{operation} did not finish within {limit_s:g} s")
+    :ivar log_lines: where it was a container, its last lines, oldest first.
+    """
+
+    def __init__(self, operation: str, limit_s: float, log_lines: Sequence[str] = ()) -> None:
+        super().__init__(f"{operation} did not finish within {limit_s:g} s" + _log_tail(log_lines))
         self.operation = operation
         self.limit_s = limit_s
+        self.log_lines = tuple(log_lines)
         self.field = "timeout"
 
 
@@ -91,9 +99,7 @@ class NodeNotReadyError(NexusError):
     """
 
     def __init__(self, network: str, problem: str, log_lines: Sequence[str] = ()) -> None:
-        tail = "".join(f"\n  | {line}" for line in log_lines)
-        told = f"; its last log lines:{tail}" if tail else ""
-        super().__init__(f"the node of network {network!r} {problem}{told}")
+        super().__init__(f"the node of network {network!r} {problem}" + _log_tail(log_lines))
         self.network = network
         self.problem = problem
         self.log_lines = tuple(log_lines)
