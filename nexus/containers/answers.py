@@ -13,7 +13,6 @@ from nexus.container import (
     ContainerDetail,
     ContainerEvent,
     ContainerEventKind,
-    ContainerStats,
     Volume,
 )
 from nexus.model import ContainerState
@@ -84,35 +83,6 @@ def _address(networks: Mapping[str, Mapping[str, Any]]) -> str | None:
         if address:
             return str(address)
     return None
-
-
-def stats(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> ContainerStats | None:
-    """Two answers of `GET /containers/{id}/stats` as one sample; None where the container did not run.
-
-    Memory is the usage without the file cache that the kernel would give back first, as `docker stats` counts it
-    (`total_inactive_file` of cgroup v1, `inactive_file` of v2).
-    """
-    began, ended = parse_time(earlier["read"]), parse_time(later["read"])
-    memory = later.get("memory_stats") or {}
-    if began is None or ended is None or "usage" not in memory:
-        return None
-    interval_ns = (ended - began) / timedelta(microseconds=1) * 1000
-    used_ns = _cpu_ns(later) - _cpu_ns(earlier)
-    details = memory.get("stats") or {}
-    cache = details.get("total_inactive_file", details.get("inactive_file", 0))
-    networks = (later.get("networks") or {}).values()
-    return ContainerStats(
-        cpu_percent=max(0.0, used_ns / interval_ns * 100) if interval_ns > 0 else 0.0,
-        memory_used_bytes=max(0, memory["usage"] - cache),
-        memory_cap_bytes=memory.get("limit", 0),
-        network_received_bytes=sum(network["rx_bytes"] for network in networks),
-        network_sent_bytes=sum(network["tx_bytes"] for network in networks),
-        pids=(later.get("pids_stats") or {}).get("current", 0),
-    )
-
-
-def _cpu_ns(answer: Mapping[str, Any]) -> int:
-    return int(answer["cpu_stats"]["cpu_usage"]["total_usage"])
 
 
 def volume(entry: Mapping[str, Any]) -> Volume:

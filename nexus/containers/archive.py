@@ -1,51 +1,45 @@
-"""Files as tar archives, made in memory, the way the engine takes them (`PUT /containers/{id}/archive`). Pure."""
+"""Files as one tar archive, made in memory, the way the engine takes them (`PUT /containers/{id}/archive`). Pure."""
 
 from __future__ import annotations
 
 import io
 import posixpath
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from nexus.container import FileAsset
 
 
-def directories_of(files: Sequence[FileAsset]) -> dict[str, list[FileAsset]]:
-    """The files by the directory that they lie in, in the order given."""
-    grouped: dict[str, list[FileAsset]] = {}
-    for file in files:
-        grouped.setdefault(posixpath.dirname(posixpath.normpath(file.path)), []).append(file)
-    return grouped
+def parents(path: str) -> Iterator[str]:
+    """The directories that the absolute `path` lies in, the nearest first, without the root."""
+    parent = posixpath.dirname(posixpath.normpath(path))
+    while parent.strip("/"):
+        yield parent
+        parent = posixpath.dirname(parent)
 
 
-def archive(files: Sequence[FileAsset], base: str) -> bytes:
-    """A tar of `files`, their names relative to the directory `base`.
+def archive(files: Sequence[FileAsset], missing: Collection[str]) -> bytes:
+    """A tar of `files`, to be unpacked at the root.
 
-    The directories between `base` and a file are entries of their own, owned as the first file below them and passable
-    to its owner. `base` itself is none: unpacking an entry for a directory that exists would change its owner and mode.
+    :param missing: directories that are not there yet. They become entries of their own, owned as the first file below
+        them. The others must not be entries: unpacking one would change a directory's owner and mode.
     """
     buffer = io.BytesIO()
+    made: set[str] = set()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        made: set[str] = set()
         for file in files:
-            name = posixpath.relpath(posixpath.normpath(file.path), base)
-            for parent in _parents(name):
+            for parent in reversed([parent for parent in parents(file.path) if parent in missing]):
                 if parent not in made:
                     made.add(parent)
                     tar.addfile(_entry(parent, file, mode=0o755, kind=tarfile.DIRTYPE))
-            entry = _entry(name, file, mode=file.mode, kind=tarfile.REGTYPE)
+            entry = _entry(file.path, file, mode=file.mode, kind=tarfile.REGTYPE)
             entry.size = len(file.content)
             tar.addfile(entry, io.BytesIO(file.content))
     return buffer.getvalue()
 
 
-def _parents(name: str) -> list[str]:
-    parts = name.split("/")[:-1]
-    return ["/".join(parts[: length + 1]) for length in range(len(parts))]
-
-
-def _entry(name: str, owner: FileAsset, *, mode: int, kind: bytes) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name)
+def _entry(path: str, owner: FileAsset, *, mode: int, kind: bytes) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(posixpath.normpath(path).lstrip("/"))
     entry.type = kind
     entry.mode = mode
     entry.uid = owner.uid

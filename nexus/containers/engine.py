@@ -5,14 +5,15 @@ Imported by the first call, in a thread: the SDK takes a tenth of a second to im
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from threading import Lock
 from typing import Any, Final
 from urllib.parse import quote
 
 from docker import APIClient
 from docker.errors import APIError, NotFound
+from twisted.logger import Logger
 
 from nexus.container import (
     BridgeSpec,
@@ -20,20 +21,24 @@ from nexus.container import (
     Container,
     ContainerDetail,
     ContainerSpec,
+    ContainerStats,
     ExecutionResult,
     FileAsset,
     Volume,
 )
 from nexus.containers import answers
-from nexus.containers.archive import archive, directories_of
+from nexus.containers.archive import archive, parents
 from nexus.containers.bodies import caps_body, container_body
 from nexus.containers.bridges import ensure_bridge, remove_bridge
-from nexus.containers.translation import explanation
+from nexus.containers.sampling import Sampler, read_sample
+from nexus.containers.translation import ENGINE_FAILURES, explanation
 from nexus.containers.transport import connect
 from nexus.containers.wires import Wires
-from nexus.errors import EngineError, NameTakenError
+from nexus.errors import EngineError, NameTakenError, NexusError
 
 _EXECUTION_OUTPUT_MAX: Final = 1024 * 1024
+
+_log = Logger()
 
 
 class Engine:
@@ -45,6 +50,7 @@ class Engine:
         )
         self._lock = Lock()
         self._volumes_lock = Lock()
+        self._sampler = Sampler()
         self._connected: APIClient | None = None
 
     def _client(self) -> APIClient:
@@ -87,9 +93,16 @@ class Engine:
         try:
             self.put_files(container_id, spec.files)
         except BaseException:
-            client.remove_container(container_id, v=True, force=True)
+            self._discard(container_id, spec.name)
             raise
         return container_id
+
+    def _discard(self, container_id: str, name: str) -> None:
+        """Remove what could not be finished, without hiding why it could not."""
+        try:
+            self.remove(container_id)
+        except (NexusError, *ENGINE_FAILURES) as error:
+            _log.error("the unfinished container {name} could not be removed: {error}", name=name, error=str(error))
 
     def start(self, container_id: str) -> None:
         self._client().start(container_id)
@@ -128,21 +141,32 @@ class Engine:
         raise EngineError(f"remove container {container_id[:12]}", "another removal of it failed: try again")
 
     def put_files(self, container_id: str, files: Sequence[FileAsset]) -> None:
-        for directory, inside in directories_of(files).items():
-            self._put(container_id, directory, inside)
+        """In one archive: the engine starts a process to unpack one (40 ms); asking for a directory costs 2 ms."""
+        if files:
+            missing = self._missing_directories(container_id, files)
+            self._client().put_archive(container_id, "/", archive(files, missing))
 
-    def _put(self, container_id: str, directory: str, files: Sequence[FileAsset]) -> None:
-        """Unpack into `directory`, or the nearest one above it that exists; the missing ones are in the archive."""
-        try:
-            self._client().put_archive(container_id, directory, archive(files, directory))
-        except NotFound as error:
-            if (
-                directory == "/"
-                or error.response is None
-                or "could not find" not in explanation(error.response).lower()
-            ):
-                raise
-            self._put(container_id, posixpath.dirname(directory), files)
+    def _missing_directories(self, container_id: str, files: Sequence[FileAsset]) -> set[str]:
+        there: set[str] = set()
+        missing: set[str] = set()
+        for file in files:
+            for directory in parents(file.path):
+                if directory in there:
+                    break
+                if directory not in missing and self._exists(container_id, directory):
+                    there.add(directory)
+                    break
+                missing.add(directory)
+        return missing
+
+    def _exists(self, container_id: str, path: str) -> bool:
+        client = self._client()
+        url = self._url(f"/containers/{quote(container_id)}/archive")
+        answer = client.head(url, params={"path": path}, timeout=client.timeout)
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            return False
+        answer.raise_for_status()
+        return True
 
     def execute(self, container_id: str, command: Sequence[str], operation: str) -> ExecutionResult:
         client = self._client()
@@ -165,10 +189,11 @@ class Engine:
     def logs(self, container_id: str, lines: int) -> Sequence[str]:
         return answers.log_lines(self._client().logs(container_id, tail=lines), lines)
 
-    def sample(self, container_id: str) -> dict[str, Any]:
-        """The counters of this moment: without `one-shot` the engine waits for its next two (up to 2 s)."""
-        counters: dict[str, Any] = self._client().stats(container_id, stream=False, one_shot=True)
-        return counters
+    def stats(self, container_id: str) -> ContainerStats | None:
+        client = self._client()
+        return self._sampler.measure(
+            container_id, lambda: read_sample(client.stats(container_id, stream=False, one_shot=True))
+        )
 
     def create_volume(self, name: str, labels: Mapping[str, str], operation: str) -> bool:
         client = self._client()

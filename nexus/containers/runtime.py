@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
-from twisted.internet.task import deferLater
+from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from nexus.container import (
@@ -26,15 +24,11 @@ from nexus.container import (
     FileAsset,
     Volume,
 )
-from nexus.containers import answers
 from nexus.containers.events import EventStream, Feed
 from nexus.containers.threads import EngineThreads
 from nexus.coroutines import returns_deferred
 from nexus.errors import ContainerConflictError
 from nexus.interfaces import IContainerEventObserver, IContainerRuntime, ISubscription
-
-_SAMPLING_INTERVAL_S: Final = 0.25
-"""Between the two samples whose difference is the CPU use. The engine's own pair of samples takes it up to 2 s."""
 
 
 def _utc_now() -> datetime:
@@ -134,10 +128,7 @@ class DockerRuntime:
     @returns_deferred
     async def stats(self, container_id: str) -> ContainerStats:
         operation = _on("measure", container_id)
-        earlier = await self._call(operation, lambda engine: engine.sample(container_id))
-        await deferLater(IReactorTime(self._reactor), _SAMPLING_INTERVAL_S)
-        later = await self._call(operation, lambda engine: engine.sample(container_id))
-        sample = answers.stats(earlier, later)
+        sample = await self._call(operation, lambda engine: engine.stats(container_id), slow=True)
         if sample is None:
             raise ContainerConflictError(operation, "the container is not running")
         return sample
