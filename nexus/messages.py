@@ -202,7 +202,6 @@ class MeasuredNode:
     pids: int
     disk_used_bytes: int
     disk_cap_bytes: int
-    repo_objects: int
     peer_id: str
     peers_connected: int
     swarm_multiaddrs: list[str]

@@ -295,7 +295,6 @@ class NodeStats:
     pids: int
     disk_used_bytes: int
     disk_cap_bytes: int
-    repo_objects: int
     peer_id: str
     peers_connected: int
     swarm_multiaddrs: tuple[str, ...]
