@@ -1,1 +1,1 @@
-"""Commands, the per-network lifecycle, planning (pure) and the start-up pass."""
+"""The orchestrator: commands, one lifecycle per network, planning (pure), and what brings actual to desired."""
