@@ -83,6 +83,11 @@ def main() -> None:
         status = _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
     except (KeyboardInterrupt, click.Abort, _InterruptedError):
         status = INTERRUPTED
+    except Exception as error:  # the border: what nobody foresaw is told in one line as well
+        if os.environ.get("PYTHONDEVMODE"):
+            raise
+        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        status = _complain(f"unexpected {words} (a bug: with PYTHONDEVMODE=1 it says where)", FAILED)
     sys.exit(status)
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
+from twisted.application.service import MultiService
 from twisted.python import usage
 
 from nexus.config_file import load
 from nexus.errors import ConfigError, NexusError
+from nexus.log_level import LogLevelService
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -56,9 +58,13 @@ def makeService(options: Options) -> IService:
     from nexus.service import make_service  # noqa: PLC0415
 
     try:
-        return make_service(options.config, reactor)
+        service = make_service(options.config, reactor)
     except NexusError as error:
         _leave(error)
+    root = MultiService()  # type: ignore[no-untyped-call]
+    for each in (LogLevelService(options.config.log.level), service):
+        each.setServiceParent(root)  # type: ignore[no-untyped-call]
+    return root
 
 
 def _leave(error: NexusError) -> NoReturn:
