@@ -7,6 +7,7 @@ import os
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -540,6 +541,33 @@ class InitTests(ConfigTestCase):
             choice=random.Random(1),  # noqa: S311
         )
         self.assertIn(file, str(error))
+
+
+class DocumentationTests(ConfigTestCase):
+    """docs/configuration.md."""
+
+    def test_every_key(self) -> None:
+        """Each key has its row, in the order of the file, with its true default."""
+        page = Path(__file__).parent.parent / "docs" / "configuration.md"
+        rows = re.findall(r"(?m)^\| `([\w.]+)` \| (.*?) \| ", page.read_text())
+        self.assertEqual([path for path, _ in rows], [key.path for key in keys()])
+        defaults = self.load()
+        for key, (path, told) in zip(keys(), rows, strict=True):
+            if key.required:
+                self.assertEqual(told, "*required*", path)
+            elif told == "none":
+                self.assertEqual(path in ("secrets.jwt",), value_of(defaults, path) is not None, path)
+            else:
+                text = f"{MINIMAL}[{path.partition('.')[0]}]\n{path.partition('.')[2]} = {told.strip('`')}\n"
+                if path.startswith("edge."):
+                    text = MINIMAL.replace("[edge]", f"[edge]\n{path.partition('.')[2]} = {told.strip('`')}")
+                self.assertEqual(replace(self.load(text), source=defaults.source), defaults, path)
+
+
+def value_of(config: Config, path: str) -> object:
+    """The value of the key `path`."""
+    section, _, name = path.partition(".")
+    return getattr(getattr(config, section), name)
 
 
 class ChoiceTests(SynchronousTestCase):
