@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nexus.secrets import Secret
 
 _FIRST_PAUSE_S: Final = 0.02
-_PAUSE_GROWTH: Final = 1.25
+_PAUSE_GROWTH: Final = 1.05
 _LONGEST_PAUSE_S: Final = 0.1
 _LOOK_INTERVAL_S: Final = 1.0
 _LOG_LINES: Final = 20

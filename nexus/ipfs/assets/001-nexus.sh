@@ -9,10 +9,11 @@ assets=/container-init.d
 bare="$IPFS_PATH/config.bare"
 merged="$IPFS_PATH/config.merged"
 
+# Kubo touches no configuration of a repository that is older than itself, and a migration writes settings: so first. A
+# repository without a key was made a moment ago, by the Kubo that is here; where that is wrong, `config replace` fails,
+# and the next start finds the key.
+[ ! -e "$IPFS_PATH/swarm.key" ] || ipfs repo migrate
 install -m 0400 "$assets/swarm.key" "$IPFS_PATH/swarm.key"
-
-# First: Kubo touches no configuration of a repository that is older than itself, and a migration writes settings.
-ipfs repo migrate
 
 # Two files from the repository's `config`, which Kubo writes with two spaces of indentation, a key a line:
 # - bare: only what makes the repository itself, its identity and the layout of its datastore. `config replace` merges
