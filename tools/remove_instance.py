@@ -14,10 +14,7 @@ from twisted.internet.task import react
 
 from nexus.containers.runtime import DockerRuntime
 from nexus.errors import NexusError
-from nexus.ipfs.client import NodeClient
-from nexus.ipfs.rpc import kubo_agent
-from nexus.ipfs.spec import Hosting
-from nexus.leases import dynamic_part
+from nexus.service import make_nodes
 from tools.checkout import read_config, say
 
 
@@ -26,19 +23,7 @@ async def remove(reactor: Any) -> None:
     config = read_config(os.environ)
     say(f"Removing nodes, volumes and bridge of instance {config.instance}")
     runtime = DockerRuntime(reactor, config.containers.socket, config.containers.threads)
-    hosting = Hosting(
-        instance=config.instance,
-        domain=config.edge.domain,
-        image=config.containers.image,
-        subnet=str(config.containers.subnet),
-        dynamic_range=str(dynamic_part(config.containers.subnet)),
-        swarm_bind=config.swarm.bind,
-        announce_address=config.swarm.announce_address,
-        stop_grace_s=config.containers.stop_grace_s,
-    )
-    nodes = NodeClient(
-        reactor, runtime, kubo_agent(reactor), hosting, ready_timeout_s=config.containers.ready_timeout_s
-    )
+    nodes = make_nodes(config, reactor, runtime)
     try:
         await nodes.remove_everything()
     except NexusError as error:

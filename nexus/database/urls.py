@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from twisted.internet.interfaces import IReactorFromThreads
 
 from nexus.coroutines import returns_deferred
+from nexus.database.connecting import connect
 from nexus.database.sqlite import SQLiteNetworks
 from nexus.errors import ConfigError
 from nexus.interfaces import INetworks
+
+_CHECK_BUSY_TIMEOUT_S: Final = 5.0
 
 
 def sqlite_path(url: str, source: str = "configuration") -> Path:
@@ -33,6 +37,15 @@ def sqlite_path(url: str, source: str = "configuration") -> Path:
             source, "database.url", f"{path!r} is not the absolute path of a file", "sqlite:///absolute/path"
         )
     return Path(path)
+
+
+def check_database(url: str, source: str = "configuration") -> None:
+    """Make the database at `url`, or bring its schema up to date, and let go of it. Blocks.
+
+    :raises ConfigError: as `sqlite_path` says.
+    :raises DatabaseError: where it cannot be opened.
+    """
+    connect(sqlite_path(url, source), busy_timeout_s=_CHECK_BUSY_TIMEOUT_S).close()
 
 
 @returns_deferred
