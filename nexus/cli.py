@@ -326,11 +326,15 @@ def _run(ask: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:
     from twisted.python.failure import Failure
 
     outcome: list[Any] = []
+    stopping: list[bool] = []
 
     def finish(result: Any) -> None:
-        outcome.append(result)
-        reactor.stop()
+        # A signal stops the reactor, which then cuts the connection: that is no outcome.
+        if not stopping:
+            outcome.append(result)
+            reactor.stop()
 
+    reactor.addSystemEventTrigger("before", "shutdown", stopping.append, True)
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(ask(reactor)).addBoth(finish))
     reactor.run()
     if not outcome:
