@@ -11,11 +11,12 @@ from docker.errors import APIError, NotFound
 
 from nexus.container import BridgeSpec
 from nexus.containers.bodies import ICC_OPTION, bridge_body
+from nexus.containers.translation import explanation
 from nexus.errors import EngineError, NameTakenError
 
 
-def ensure_bridge(client: APIClient, bridge: BridgeSpec, operation: str) -> None:
-    """Make `bridge` unless it is there.
+def ensure_bridge(client: APIClient, bridge: BridgeSpec, operation: str) -> bool:
+    """Make `bridge` unless it is there. False: somebody else is making it, so ask again in a moment.
 
     The engine may let two networks have one name when two processes ask at once, and refuses two with one subnet; so
     after a refusal, and after a success too, it is looked again who has the name.
@@ -23,15 +24,18 @@ def ensure_bridge(client: APIClient, bridge: BridgeSpec, operation: str) -> None
     :raises EngineError: where the name's holder is not what is asked for, or the subnet is somebody else's.
     """
     if _adopt(client, bridge, operation):
-        return
+        return True
     try:
         made: str = client.create_network(**bridge_body(bridge))["Id"]
     except APIError as error:
         if _adopt(client, bridge, operation):
-            return
+            return True
+        if error.response is None or "overlap" not in explanation(error.response):
+            raise
         overlapping = _overlapping(client, bridge)
         if overlapping is None:
-            raise
+            # The engine takes a subnet a moment before it lists the network that has it.
+            return False
         raise EngineError(
             operation,
             f"its subnet {bridge.subnet} overlaps that of the engine's network {overlapping}: configure another subnet,"
@@ -41,6 +45,7 @@ def ensure_bridge(client: APIClient, bridge: BridgeSpec, operation: str) -> None
     if first["Id"] != made:
         client.remove_network(made)
         _check(first, bridge, operation)
+    return True
 
 
 def remove_bridge(client: APIClient, name: str) -> None:

@@ -73,8 +73,8 @@ class Engine:
     def check_image(self, image: str) -> None:
         self._client().inspect_image(image)  # type: ignore[no-untyped-call]
 
-    def ensure_bridge(self, bridge: BridgeSpec, operation: str) -> None:
-        ensure_bridge(self._client(), bridge, operation)
+    def ensure_bridge(self, bridge: BridgeSpec, operation: str) -> bool:
+        return ensure_bridge(self._client(), bridge, operation)
 
     def remove_bridge(self, name: str) -> None:
         remove_bridge(self._client(), name)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from nexus.container import (
@@ -27,8 +29,12 @@ from nexus.container import (
 from nexus.containers.events import EventStream, Feed
 from nexus.containers.threads import EngineThreads
 from nexus.coroutines import returns_deferred
-from nexus.errors import ContainerConflictError
+from nexus.errors import ContainerConflictError, EngineError
 from nexus.interfaces import IContainerEventObserver, IContainerRuntime, ISubscription
+
+_BRIDGE_ATTEMPTS: Final = 20
+_BRIDGE_PAUSE_S: Final = 0.1
+"""Making a bridge takes the engine some 0.1 s, in which another process that wants the same one has to wait."""
 
 
 def _utc_now() -> datetime:
@@ -69,9 +75,15 @@ class DockerRuntime:
     def check_image(self, image: str) -> Deferred[None]:
         return self._call(f"check image {image}", lambda engine: engine.check_image(image))
 
-    def ensure_bridge(self, bridge: BridgeSpec) -> Deferred[None]:
+    @returns_deferred
+    async def ensure_bridge(self, bridge: BridgeSpec) -> None:
         operation = f"make bridge {bridge.name}"
-        return self._call(operation, lambda engine: engine.ensure_bridge(bridge, operation))
+        for _ in range(_BRIDGE_ATTEMPTS):
+            if await self._call(operation, lambda engine: engine.ensure_bridge(bridge, operation)):
+                return
+            await deferLater(IReactorTime(self._reactor), _BRIDGE_PAUSE_S)
+        problem = f"its subnet {bridge.subnet} is held by a network that the engine does not list"
+        raise EngineError(operation, f"{problem}: configure another subnet")
 
     def remove_bridge(self, name: str) -> Deferred[None]:
         return self._call(f"remove bridge {name}", lambda engine: engine.remove_bridge(name))

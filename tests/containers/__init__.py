@@ -1,0 +1,1 @@
+"""The container engine's adapter, without an engine."""
