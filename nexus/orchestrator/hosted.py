@@ -261,6 +261,7 @@ class HostedNetwork:
         :raises NexusError: as `INodes.create_node` and `INodes.await_ready` fail, and `ExhaustedError`.
         """
         nodes, leases = self._parts.nodes, self._parts.leases
+        self._dead_container_id = None  # an older death is answered by what follows; one from now on is not
         if isinstance(step, Wait):
             raise NodeNotReadyError(self.name, f"is not ready: {step.reason}")
         if step is None:

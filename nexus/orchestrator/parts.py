@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Timings:
     """When the orchestrator looks again. Seconds.
 
-    :ivar grace_s: from a node's event to the look at it: the engine restarts a crashed container itself, and several
+    :ivar grace_s: from a node's death to the look at it: the engine restarts a crashed container itself, and several
         events of one fault come together.
     :ivar retry_first_s: from a first failure to the next try; doubles with each failure in a row.
     :ivar retry_max_s: the most that it grows to.

@@ -88,19 +88,19 @@ class Upkeep:
 
     def node_event(self, event: NodeEvent) -> None:
         """Something happened to a container of the network. The route to a dead one is gone when this returns."""
+        hosted, delay_s = self._hosted, self._parts.timings.grace_s
         match event.kind:
             case NodeEventKind.DIED | NodeEventKind.REMOVED:
-                if self._hosted.container_died(event.container_id):
-                    self._hosted.note(NodeNotReadyError(self._hosted.name, "died"))
-                    log.warn(
-                        "the node of {network} died; its route is withdrawn", network=self._hosted.name, event=event
-                    )
+                if hosted.container_died(event.container_id):
+                    log.warn("the node of {network} died; its route is withdrawn", network=hosted.name, event=event)
+                    hosted.note(NodeNotReadyError(hosted.name, "died"))
                     self._count_fault()
             case NodeEventKind.STARTED:
-                self._hosted.container_started(event.container_id)
+                hosted.container_started(event.container_id)
+                delay_s = 0.0
             case NodeEventKind.OOM:
-                log.warn("the node of {network} ran out of memory", network=self._hosted.name, event=event)
-        self.wake(self._parts.timings.grace_s)
+                log.warn("the node of {network} ran out of memory", network=hosted.name, event=event)
+        self.wake(delay_s)
 
     def suspect(self, generation: int) -> None:
         """A dial to the node of that generation of the route failed."""

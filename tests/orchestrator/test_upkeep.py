@@ -1,0 +1,394 @@
+"""Between commands: a node dies, crashes, vanishes, does not answer; records change by hand."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import capturedLogs
+from zope.interface import implementer
+
+from nexus.errors import DatabaseError, DeadlineError, EngineUnreachableError, NodeNotReadyError, PortTakenError
+from nexus.interfaces import IRouteObserver
+from nexus.messages import NetworkDiagnostics, NetworkName
+from nexus.model import (
+    ContainerState,
+    DesiredState,
+    NetworkChanges,
+    NetworkState,
+    NodeEvent,
+    NodeEventKind,
+    NodeId,
+    Route,
+)
+from tests.orchestrator.setting import TIMINGS, OrchestratorTestCase
+
+
+@implementer(IRouteObserver)
+class RecordingRoutes:
+    """Writes down what it was told of routes."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[Route, Route]] = []
+
+    def route_added(self, route: Route) -> None:
+        """See `IRouteObserver`."""
+
+    def route_changed(self, old: Route, new: Route) -> None:
+        """See `IRouteObserver`."""
+        self.changes.append((old, new))
+
+    def route_removed(self, route: Route) -> None:
+        """See `IRouteObserver`."""
+
+
+class UpkeepTestCase(OrchestratorTestCase):
+    """A network that has been online for a while."""
+
+    def setUp(self) -> None:
+        """`demo` is online and has settled."""
+        super().setUp()
+        self.online("demo")
+        self.clock.advance(0)
+        self.clock.advance(TIMINGS.settled_after_s)
+        self.nodes.calls.clear()
+
+    def diagnostics(self) -> NetworkDiagnostics:
+        """What diagnostics say."""
+        return self.successResultOf(self.orchestrator.network_diagnostics(NetworkName(network="demo")))
+
+
+class DeathTests(UpkeepTestCase):
+    """The node's container dies."""
+
+    def test_route_goes_at_once(self) -> None:
+        """When the event has been told there is no route to the dead node any more, and the edge knows."""
+        routes = RecordingRoutes()
+        self.registry.observe(routes)
+        before = self.route()
+        self.nodes.kill("demo")
+        self.assertEqual(self.route().targets, ())
+        self.assertGreater(self.route().generation, before.generation)
+        self.assertEqual([(old, new.targets) for old, new in routes.changes], [(before, ())])
+
+    def test_killed(self) -> None:
+        """A killed node is made anew, with its lease and its data, and routed as a new generation."""
+        before, lease = self.route(), self.nodes.node("demo").lease
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.assert_online()
+        self.assertEqual(self.nodes.node("demo").lease, lease)
+        self.assertGreater(self.route().generation, before.generation)
+        self.assertNotEqual(self.route().targets[0].container_id, before.targets[0].container_id)
+        self.assertEqual(self.calls("remove_node"), 0)
+
+    def test_not_before_the_grace(self) -> None:
+        """The engine is given a moment to restart it itself."""
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s / 2)
+        self.assertEqual(self.nodes.calls, [])
+
+    def test_removed(self) -> None:
+        """A container removed by force is made anew."""
+        self.nodes.discard("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.assert_online()
+
+    def test_restarted_by_the_engine(self) -> None:
+        """A crashed node that the engine restarts is routed again when it is ready, and not made anew."""
+        container_id = self.nodes.node("demo").container_id
+        generation = self.route().generation
+        self.nodes.crash("demo")
+        self.nodes.hold("await_ready")
+        self.nodes.restart("demo")
+        self.clock.advance(0)
+        self.assertEqual((self.route().state, self.route().targets), (NetworkState.STARTING, ()))
+        self.nodes.release("await_ready")
+        self.assert_online()
+        self.assertEqual(self.nodes.node("demo").container_id, container_id)
+        self.assertGreater(self.route().generation, generation)
+        self.assertEqual(self.calls("create_node") + self.calls("stop_node"), 0)
+
+    def test_engine_takes_its_time(self) -> None:
+        """While the engine is about to restart it Nexus waits, however long that takes, and says so."""
+        self.nodes.crash("demo")
+        for _ in range(200):
+            self.clock.advance(1)
+        self.assertEqual(self.calls("create_node") + self.calls("stop_node"), 0)
+        self.assertEqual(self.route().state, NetworkState.FAILED)
+        self.assertIn("restarting", self.diagnostics().last_error or "")
+        self.nodes.restart("demo")
+        self.clock.advance(0)
+        self.assert_online()
+
+    def test_restart_unseen(self) -> None:
+        """A node that died and came back, the latter unseen, is routed again all the same."""
+        node = self.nodes.node("demo")
+        self.nodes.tell(NodeEvent(node=node.id, kind=NodeEventKind.DIED, container_id=node.container_id))
+        self.assertEqual(self.route().targets, ())
+        self.clock.advance(TIMINGS.grace_s)
+        self.assert_online()
+        self.assertEqual(self.calls("create_node"), 0)
+
+    def test_event_of_an_older_container(self) -> None:
+        """The death of a container that the route does not lead to changes nothing."""
+        route = self.route()
+        event = NodeEvent(node=NodeId("demo"), kind=NodeEventKind.DIED, container_id="an-older-one")
+        self.nodes.tell(event)
+        self.assertIs(self.route(), route)
+        self.clock.advance(600)
+        self.assertIs(self.route(), route)
+        self.assertEqual(self.calls("create_node") + self.calls("stop_node"), 0)
+
+    def test_others_undisturbed(self) -> None:
+        """Another network's route does not change."""
+        self.online("other")
+        route = self.route("other")
+        self.nodes.kill("demo")
+        self.clock.advance(600)
+        self.assertIs(self.route("other"), route)
+
+    def test_out_of_memory_is_told(self) -> None:
+        """That a node ran out of memory is in the log."""
+        node = self.nodes.node("demo")
+        with capturedLogs() as events:
+            self.nodes.tell(NodeEvent(node=node.id, kind=NodeEventKind.OOM, container_id=node.container_id))
+        self.assertIn("out of memory", str([event["log_format"] for event in events]))
+
+    def test_dies_while_it_is_brought_back(self) -> None:
+        """A node that dies again before it is routed is not routed, and tried again."""
+        self.nodes.crash("demo")
+        self.nodes.restart("demo")
+        self.nodes.hold("await_ready")
+        self.clock.advance(0)
+        self.nodes.kill("demo")
+        self.nodes.release("await_ready")
+        self.assertEqual(self.route().targets, ())
+        self.clock.advance(TIMINGS.retry_first_s)
+        self.clock.advance(TIMINGS.retry_first_s)
+        self.assert_online()
+
+
+class KeepsDyingTests(UpkeepTestCase):
+    """The node does not stay up."""
+
+    def run_for(self, duration_s: int) -> None:
+        """Time passes, and the node dies as soon as it is online."""
+        for _ in range(duration_s * 2):
+            self.clock.advance(0.5)
+            if self.route().targets:
+                self.nodes.kill("demo")
+
+    def test_backoff(self) -> None:
+        """It is made anew at growing intervals, up to the ceiling."""
+        self.run_for(3600)
+        made = self.calls("create_node")
+        self.assertLess(made, 10 + 3600 / TIMINGS.retry_max_s)
+        self.assertGreater(made, 3600 / TIMINGS.retry_max_s - 5)
+
+    def test_backoff_of_failing_creates(self) -> None:
+        """So it is with a node that does not come up, though each try makes events of its own."""
+
+        def never(network: object, lease: object) -> Deferred[None]:
+            self.nodes.calls.append(("create_node", "demo"))
+            for kind in (NodeEventKind.STARTED, NodeEventKind.DIED, NodeEventKind.REMOVED):
+                self.nodes.tell(NodeEvent(node=NodeId("demo"), kind=kind, container_id="failed"))
+            return fail(NodeNotReadyError("demo", "died"))
+
+        self.patch(self.nodes, "create_node", never)
+        self.nodes.kill("demo")
+        self.run_for(3600)
+        self.assertLess(self.calls("create_node"), 10 + 3600 / TIMINGS.retry_max_s)
+
+    def test_waiting(self) -> None:
+        """While it waits for its next try the network has failed, and diagnostics say why and since when."""
+        self.run_for(20)
+        self.assertEqual((self.route().state, self.route().targets), (NetworkState.FAILED, ()))
+        self.assertIn("died", self.diagnostics().last_error or "")
+        self.assertIsNotNone(self.diagnostics().last_error_at)
+
+    def test_settled(self) -> None:
+        """Once it has stayed up for a while, the next death is the first again."""
+        self.run_for(600)
+        self.clock.advance(TIMINGS.retry_max_s)
+        self.assert_online()
+        self.clock.advance(TIMINGS.settled_after_s)
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.assert_online()
+
+    def test_port_taken_meanwhile(self) -> None:
+        """A port that something else took meanwhile is changed for another."""
+        self.nodes.fail_next("create_node", PortTakenError("start", "port 4000 is in use"))
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.clock.advance(TIMINGS.retry_first_s)
+        self.assert_online()
+        self.assertEqual(self.nodes.node("demo").lease.swarm_port, 4001)
+
+    def test_stop_while_waiting(self) -> None:
+        """A stop ends the waiting; nothing is tried any more."""
+        self.run_for(20)
+        self.successResultOf(self.stop())
+        self.nodes.calls.clear()
+        self.clock.advance(600)
+        self.assert_offline(data=True)
+        self.assertEqual(self.calls("create_node"), 0)
+
+    def test_start_while_waiting(self) -> None:
+        """A start does not wait for the next try."""
+        self.run_for(20)
+        self.assertEqual(self.route().targets, ())
+        self.successResultOf(self.start())
+        self.assert_online()
+
+
+class MissedEventTests(UpkeepTestCase):
+    """The event stream was lost."""
+
+    def test_restored(self) -> None:
+        """A death that nobody told of is found when the stream is back."""
+        self.nodes.change(self.nodes.node("demo"), ContainerState.EXITED)
+        self.nodes.restore_events()
+        self.clock.advance(0)
+        self.assert_online()
+
+    def test_few_list_calls(self) -> None:
+        """However many networks there are, they share the list calls of that look."""
+        self.online(*(f"network-{number}" for number in range(9)))
+        self.clock.advance(0)
+        self.clock.advance(TIMINGS.grace_s)
+        self.nodes.calls.clear()
+        self.nodes.restore_events()
+        self.nodes.hold("nodes")
+        self.clock.advance(0)
+        self.nodes.release("nodes")
+        self.assertLessEqual(self.calls("nodes"), 3)
+
+    def test_engine_away(self) -> None:
+        """While the engine does not answer the route stays: proxying goes on."""
+        route = self.route()
+        self.nodes.go_away()
+        self.nodes.restore_events()
+        self.clock.advance(600)
+        self.assertIs(self.route(), route)
+        self.nodes.come_back()
+        self.clock.advance(TIMINGS.retry_max_s)
+        self.clock.advance(0)
+        self.assert_online()
+        self.assertIs(self.route(), route)
+
+
+class SuspicionTests(UpkeepTestCase):
+    """The edge could not dial the node."""
+
+    def test_looked_at(self) -> None:
+        """The node is looked at at once; where it is ready, its route is untouched."""
+        route = self.route()
+        self.orchestrator.target_unreachable("demo", route.generation)
+        self.clock.advance(0)
+        self.assertEqual([call[0] for call in self.nodes.calls], ["nodes", "await_ready"])
+        self.assertIs(self.route(), route)
+
+    def test_not_too_often(self) -> None:
+        """A thousand failed dials are one look."""
+        for _ in range(1000):
+            self.orchestrator.target_unreachable("demo", self.route().generation)
+            self.clock.advance(0.001)
+        self.assertEqual(self.calls("await_ready"), 1)
+        self.clock.advance(TIMINGS.suspicion_interval_s)
+        self.orchestrator.target_unreachable("demo", self.route().generation)
+        self.clock.advance(0)
+        self.assertEqual(self.calls("await_ready"), 2)
+
+    def test_older_generation(self) -> None:
+        """A dial to where the route does not lead any more says nothing."""
+        self.orchestrator.target_unreachable("demo", self.route().generation - 1)
+        self.orchestrator.target_unreachable("nobody", 1)
+        self.clock.advance(0)
+        self.assertEqual(self.nodes.calls, [])
+
+    def test_death_unseen(self) -> None:
+        """A dead node whose death nobody told of is brought back."""
+        self.nodes.change(self.nodes.node("demo"), ContainerState.EXITED)
+        self.orchestrator.target_unreachable("demo", self.route().generation)
+        self.clock.advance(0)
+        self.assert_online()
+        self.assertEqual(self.calls("create_node"), 1)
+
+    def test_does_not_answer(self) -> None:
+        """A node that runs and does not answer is unrouted, left running, and asked again until it does."""
+        node = self.nodes.node("demo")
+        self.nodes.fail_next("await_ready", DeadlineError("ready", 60))
+        self.orchestrator.target_unreachable("demo", self.route().generation)
+        self.clock.advance(0)
+        self.assertEqual((self.route().state, self.route().targets), (NetworkState.FAILED, ()))
+        self.assertEqual(self.nodes.present(), [node])
+        self.clock.advance(TIMINGS.retry_first_s)
+        self.assert_online()
+        self.assertEqual(self.nodes.present(), [node])
+
+
+class ChangedByHandTests(UpkeepTestCase):
+    """Somebody changes records without asking Nexus."""
+
+    def test_set_offline(self) -> None:
+        """A record set offline by hand is followed when the network is next looked at: unrouted, node left."""
+        self.successResultOf(self.networks.update("demo", NetworkChanges(desired_state=DesiredState.OFFLINE)))
+        self.nodes.restore_events()
+        self.clock.advance(0)
+        self.assertEqual((self.route().state, self.route().targets), (NetworkState.OFFLINE, ()))
+        self.assertEqual(len(self.nodes.present()), 1)
+
+    def test_deleted(self) -> None:
+        """A record deleted by hand: the edge knows the network no more, the node is left."""
+        self.successResultOf(self.networks.delete("demo"))
+        self.nodes.restore_events()
+        self.clock.advance(0)
+        self.assertIsNone(self.registry.route("demo"))
+        self.assertEqual(len(self.nodes.present()), 1)
+
+    def test_users_changed(self) -> None:
+        """Rules changed by hand are followed."""
+        self.successResultOf(self.networks.update("demo", NetworkChanges(users=frozenset({"bob"}))))
+        self.nodes.restore_events()
+        self.clock.advance(0)
+        self.assertEqual(self.route().rules.users, frozenset({"bob"}))
+        self.assert_online()
+
+    def test_database_away(self) -> None:
+        """Without the database a dead node waits, and is brought back when it answers again."""
+        self.networks.failure = DatabaseError("get", "it is away")
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.clock.advance(TIMINGS.grace_s)
+        self.assertEqual(self.route().targets, ())
+        self.networks.failure = None
+        self.clock.advance(TIMINGS.retry_max_s)
+        self.assert_online()
+
+
+class UnexpectedErrorTests(UpkeepTestCase):
+    """A fault of Nexus's own."""
+
+    def test_logged_and_retried(self) -> None:
+        """It is logged with its traceback, and the network is tried again."""
+        broken = self.patch(self.nodes, "create_node", lambda network, lease: fail(RuntimeError("a bug")))
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(self.route().state, NetworkState.FAILED)
+        broken.restore()
+        self.clock.advance(TIMINGS.retry_max_s)
+        self.assert_online()
+
+    def test_undo_fails(self) -> None:
+        """An undo that fails is logged, and does not stop the retrying."""
+        self.nodes.fail_next("create_node", NodeNotReadyError("demo", "died"))
+        self.nodes.kill("demo")
+        self.nodes.hold("stop_node")
+        self.clock.advance(TIMINGS.grace_s)
+        self.nodes.release("stop_node")
+        self.nodes.fail_next("stop_node", EngineUnreachableError("stop", "no engine"))
+        self.clock.advance(TIMINGS.retry_max_s)
+        self.flushLoggedErrors(EngineUnreachableError)
+        self.clock.advance(TIMINGS.retry_max_s)
+        self.assert_online()
