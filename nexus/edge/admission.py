@@ -1,0 +1,211 @@
+"""What becomes of a request: from its head to an answer, a question about a network, or a node to forward to.
+Synchronous and without I/O: host or path -> network -> token -> access -> the RPC's own rules.
+
+The order is chosen so that a stranger cannot tell an unknown network from one that is not theirs: a missing token is
+told before anything else, and everything that depends on the network comes after membership.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nexus.access import Decision, decide
+from nexus.edge import answers, cors
+from nexus.edge.answers import Answer
+from nexus.edge.api_policy import PathVerdict, judge_path, strip_cli_token
+from nexus.edge.errors import MalformedError
+from nexus.edge.fields import list_members
+from nexus.edge.target import Redirect, Target, authority_of, resolve
+from nexus.model import Feature
+from nexus.tokens import InvalidTokenError
+
+if TYPE_CHECKING:
+    from nexus.edge.fields import Known, Rest
+    from nexus.edge.heads import RequestHead
+    from nexus.model import Route, RouteTarget
+    from nexus.registry import Registry
+    from nexus.tokens import TokenVerifier
+
+_REFUSALS: Final = {
+    Decision.UNAUTHENTICATED: answers.UNAUTHENTICATED,
+    Decision.FORBIDDEN: answers.FORBIDDEN,
+    Decision.NOT_FOUND: answers.NOT_FOUND,
+    Decision.UNAVAILABLE: answers.UNAVAILABLE,
+}
+_NO_FIELDS: Final[Rest] = []
+
+Destination = tuple["Route", Feature, "RouteTarget"]
+"""Whose node a request goes to, and what of it."""
+
+
+class Disposition:
+    """What becomes of one request. Exactly one of `answer`, `asks_status` and `destination` says it.
+
+    :ivar network: as asked for, known or not; empty where no target was found, and `feature` None.
+    :ivar user: who the token speaks for, where one was looked at.
+    :ivar authority: the Host, as sent.
+    :ivar path: the target for the node.
+    :ivar prefix: what was stripped from the client's path.
+    :ivar asks_status: True: all that a member may know; False: online or not; None: no such question.
+    :ivar response_fields: what answers and the node's response carry besides, for a listed browser origin.
+    """
+
+    __slots__ = (
+        "answer",
+        "asks_status",
+        "authority",
+        "destination",
+        "feature",
+        "network",
+        "path",
+        "prefix",
+        "response_fields",
+        "user",
+    )
+
+    def __init__(self) -> None:
+        self.network = ""
+        self.feature: Feature | None = None
+        self.user: str | None = None
+        self.authority = b""
+        self.path = b""
+        self.prefix = b""
+        self.destination: Destination | None = None
+        self.answer: Answer | None = None
+        self.asks_status: bool | None = None
+        self.response_fields: Rest = _NO_FIELDS
+
+
+class Admission:
+    """Decides. Asks the registry and the token verifier, both in memory.
+
+    :param pseudonym: this edge's name in Via.
+    """
+
+    def __init__(self, domain: str, pseudonym: bytes, registry: Registry, verifier: TokenVerifier) -> None:
+        self._domain = domain
+        self._pseudonym = pseudonym.lower()
+        self._registry = registry
+        self._verifier = verifier
+
+    def dispose(self, head: RequestHead) -> Disposition:
+        """What becomes of the request with that head.
+
+        :raises MalformedError: where it is none that may be understood.
+        """
+        disposition = Disposition()
+        known = head.known
+        disposition.authority = authority = authority_of(known)
+        answer = self._answer_at_once(head)
+        if answer is not None:
+            disposition.answer = answer
+            return disposition
+        target = resolve(head.target, authority, self._domain)
+        if isinstance(target, Target):
+            self._decide(head, target, disposition)
+        elif isinstance(target, Redirect):
+            disposition.answer = answers.redirect(target.location)
+        else:
+            disposition.answer = answers.NOT_FOUND
+        return disposition
+
+    def _answer_at_once(self, head: RequestHead) -> Answer | None:
+        """What needs no target."""
+        method, known = head.method, head.known
+        if method == b"CONNECT":
+            return answers.TUNNEL_REFUSED
+        if method == b"TRACE":  # it would show the node's bearer (RFC 9110 section 9.3.8)
+            return answers.TRACE_REFUSED
+        if method == b"OPTIONS" and head.target == b"*":
+            return answers.OPTIONS_ANSWERED
+        if b"expect" in known and list_members(known[b"expect"]) != [b"100-continue"]:
+            return answers.EXPECTATION_FAILED
+        if b"via" in known and self._is_loop(known[b"via"]):
+            return answers.LOOP_DETECTED
+        return None
+
+    def _is_loop(self, via: list[bytes]) -> bool:
+        return any(self._pseudonym in member.split() for member in list_members(via))
+
+    def _decide(self, head: RequestHead, target: Target, disposition: Disposition) -> None:
+        feature = target.feature
+        route = self._registry.route(target.network)
+        disposition.network = target.network
+        disposition.feature = feature
+        disposition.prefix = target.prefix
+        disposition.path = target.path
+        if feature is Feature.API:
+            self._decide_api(head, route, disposition)
+        elif feature is Feature.GATEWAY:
+            disposition.answer = _REFUSALS.get(decide(feature, route, None))
+        else:
+            self._decide_status(head, feature, route, disposition)
+        if disposition.answer is None and disposition.asks_status is None and route is not None:
+            _forward(head, route, feature, disposition)
+
+    def _decide_api(self, head: RequestHead, route: Route | None, disposition: Disposition) -> None:
+        known = head.known
+        origin = cors.origin_of(known)
+        listed = origin is not None and cors.is_listed(origin, route)
+        if origin is not None and cors.is_preflight(head.method, known):
+            fields = cors.preflight_fields(origin) if listed else cors.REFUSED_PREFLIGHT_FIELDS
+            disposition.response_fields = fields
+            disposition.answer = Answer(204) if listed else answers.ORIGIN_REFUSED
+            return
+        if origin is not None and listed:
+            disposition.response_fields = cors.response_fields(origin)
+        disposition.user = user = self._user(known)
+        decision = decide(Feature.API, route, user)
+        if decision in (Decision.UNAUTHENTICATED, Decision.FORBIDDEN):
+            disposition.answer = _REFUSALS[decision]
+            return
+        verdict = judge_path(disposition.path.partition(b"?")[0])
+        if verdict is PathVerdict.MALFORMED:
+            disposition.answer = answers.PATH_MALFORMED
+        elif verdict is PathVerdict.REFUSED:
+            disposition.answer = answers.COMMAND_REFUSED
+        elif origin is not None and not listed:
+            disposition.answer = answers.ORIGIN_REFUSED
+        else:
+            disposition.answer = _REFUSALS.get(decision)
+            disposition.path = strip_cli_token(disposition.path)
+
+    def _decide_status(
+        self, head: RequestHead, feature: Feature, route: Route | None, disposition: Disposition
+    ) -> None:
+        disposition.user = self._user(head.known)
+        decision = decide(feature, route, disposition.user)
+        disposition.answer = _REFUSALS.get(decision)
+        if disposition.answer is not None:
+            return
+        if head.method not in (b"GET", b"HEAD"):
+            disposition.answer = answers.METHOD_REFUSED
+        elif disposition.path.partition(b"?")[0] != b"/":
+            disposition.answer = answers.NOT_FOUND
+        else:
+            disposition.asks_status = decision is Decision.ALLOW
+
+    def _user(self, known: Known) -> str | None:
+        """Who the one bearer token speaks for (RFC 6750 section 2.1); None where there is no good one."""
+        values = known.get(b"authorization")
+        if values is None or len(values) != 1:
+            return None
+        scheme, _, token = values[0].partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+        try:
+            return self._verifier.verify(token.strip(b" ").decode("latin-1"))
+        except InvalidTokenError:
+            return None
+
+
+def _forward(head: RequestHead, route: Route, feature: Feature, disposition: Disposition) -> None:
+    """Settle on a node, unless Max-Forwards makes the edge the last to see the request (RFC 9110 section 7.6.2)."""
+    hops = head.known.get(b"max-forwards")
+    if hops is not None and head.method == b"OPTIONS":
+        if len(hops) != 1 or not hops[0].isdigit() or len(hops[0]) > 9:
+            raise MalformedError("the Max-Forwards is malformed")
+        if int(hops[0]) == 0:
+            disposition.answer = answers.OPTIONS_ANSWERED
+            return
+    disposition.destination = (route, feature, route.targets[0])

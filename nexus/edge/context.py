@@ -1,0 +1,137 @@
+"""What every connection and exchange of one edge shares, and what is done the same way by all: dates, local answers,
+the record of a request's end."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from nexus.edge.access_log import log_request
+from nexus.edge.answers import write_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IReactorTime
+
+    from nexus.config import EdgeConfig
+    from nexus.edge.admission import Admission, Disposition
+    from nexus.edge.answers import Answer
+    from nexus.edge.client_connection import ClientConnection
+    from nexus.edge.counters import Counters
+    from nexus.edge.heads import RequestHead
+    from nexus.edge.upstream import UpstreamPool
+    from nexus.interfaces import INetworkStatus
+
+
+class EdgeContext:
+    """Made once, by `Edge`.
+
+    :param pseudonym: this edge's name in Via (RFC 9110 section 7.6.3).
+    :ivar is_draining: no connection is kept alive any more.
+    :ivar client_closed: called after each client connection that closes.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: EdgeConfig,
+        pseudonym: bytes,
+        clock: IReactorTime,
+        admission: Admission,
+        pool: UpstreamPool,
+        status: INetworkStatus,
+        counters: Counters,
+        client_closed: Callable[[], None],
+    ) -> None:
+        self.config = config
+        self.pseudonym = pseudonym
+        self.clock = clock
+        self.admission = admission
+        self.pool = pool
+        self.status = status
+        self.counters = counters
+        self.clients: set[ClientConnection] = set()
+        self.is_draining = False
+        self._client_closed = client_closed
+        self._date = b""
+        self._date_second = -1
+
+    def date(self) -> bytes:
+        """The Date field's value now (RFC 9110 section 5.6.7)."""
+        second = int(self.clock.seconds())
+        if second != self._date_second:
+            self._date_second = second
+            self._date = formatdate(second, usegmt=True).encode("ascii")
+        return self._date
+
+    def client_connected(self, client: ClientConnection) -> None:
+        """A client has connected."""
+        self.clients.add(client)
+        self.counters.client_connections += 1
+        self.counters.client_connections_open += 1
+
+    def client_gone(self, client: ClientConnection) -> None:
+        """A client's connection is closed."""
+        self.clients.discard(client)
+        self.counters.client_connections_open -= 1
+        self._client_closed()
+
+    def answer(
+        self, answer: Answer, head: RequestHead | None, disposition: Disposition | None, *, close: bool
+    ) -> bytes:
+        """An answer of the edge's own, written, and counted."""
+        answered = self.counters.answers
+        answered[answer.status] = answered.get(answer.status, 0) + 1
+        return write_answer(
+            answer,
+            feature=None if disposition is None else disposition.feature,
+            accept=None if head is None else head.known.get(b"accept"),
+            date=self.date(),
+            more=[] if disposition is None else disposition.response_fields,
+            head_only=head is not None and head.method == b"HEAD",
+            close=close,
+        )
+
+    def answer_rejected(self, client: ClientConnection, answer: Answer, ended: str, head: RequestHead | None) -> None:
+        """Answer what never became an exchange, and record it."""
+        self.counters.requests += 1
+        client.transport.write(self.answer(answer, head, None, close=True))
+        self.record(client, head, None, status=answer.status, ended=ended)
+
+    def record(
+        self,
+        client: ClientConnection,
+        head: RequestHead | None,
+        disposition: Disposition | None,
+        *,
+        status: int,
+        ended: str,
+        bytes_in: int = 0,
+        bytes_out: int = 0,
+        started_at: float | None = None,
+        first_byte_at: float | None = None,
+    ) -> None:
+        """Count and log a request that is over. Times are of the clock."""
+        counters = self.counters
+        counters.request_bytes += bytes_in
+        counters.response_bytes += bytes_out
+        counters.ended[ended] = counters.ended.get(ended, 0) + 1
+        if not self.config.access_log:
+            return
+        now = self.clock.seconds()
+        start = now if started_at is None else started_at
+        log_request(
+            client=client.host,
+            network=None if disposition is None else disposition.network or None,
+            feature=None if disposition is None else disposition.feature,
+            user=None if disposition is None else disposition.user,
+            method=b"-" if head is None else head.method,
+            target=b"-" if head is None else head.target,
+            status=status,
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
+            duration_s=now - start,
+            first_byte_s=None if first_byte_at is None else first_byte_at - start,
+            ended=ended,
+        )

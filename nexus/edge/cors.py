@@ -1,0 +1,60 @@
+"""Cross-origin rules for `api` (Fetch standard, CORS protocol; kubo.md 4.5). Pure.
+
+Kubo refuses every origin but its own, so the edge decides by the network's list, shows Kubo an origin that it knows,
+and says Kubo's cross-origin fields itself. Gateway answers pass with Kubo's fields: it allows every origin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nexus.edge.fields import Known, Rest
+
+if TYPE_CHECKING:
+    from nexus.model import Route
+
+KUBO_OWN_ORIGIN: Final = b"http://localhost:5001"
+"""Kubo always allows its own RPC port's origin."""
+
+_EXPOSED: Final = b"X-Chunked-Output, X-Content-Length, X-Stream-Output"
+_VARY_PREFLIGHT: Final = b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+_PREFLIGHT_LIFETIME_S: Final = b"600"
+
+
+def is_preflight(method: bytes, known: Known) -> bool:
+    """Whether this asks for leave to send another request, which browsers do without credentials."""
+    return method == b"OPTIONS" and b"origin" in known and b"access-control-request-method" in known
+
+
+def origin_of(known: Known) -> bytes | None:
+    """The Origin field; None where there is none. Several make one that no list holds."""
+    origins = known.get(b"origin")
+    return None if origins is None else b", ".join(origins)
+
+
+def is_listed(origin: bytes, route: Route | None) -> bool:
+    """Whether the network lists `origin`. False for an unknown network, so that both look the same."""
+    return route is not None and origin.decode("latin-1") in route.rules.api_allowed_origins
+
+
+def preflight_fields(origin: bytes) -> Rest:
+    """What a preflight of a listed origin is answered."""
+    return [
+        (b"Access-Control-Allow-Origin", origin),
+        (b"Access-Control-Allow-Methods", b"POST"),
+        (b"Access-Control-Allow-Headers", b"Authorization, Content-Type, X-Requested-With"),
+        (b"Access-Control-Max-Age", _PREFLIGHT_LIFETIME_S),
+        (b"Vary", _VARY_PREFLIGHT),
+    ]
+
+
+REFUSED_PREFLIGHT_FIELDS: Final[Rest] = [(b"Vary", _VARY_PREFLIGHT)]
+
+
+def response_fields(origin: bytes) -> Rest:
+    """What a response to a listed origin carries."""
+    return [
+        (b"Access-Control-Allow-Origin", origin),
+        (b"Access-Control-Expose-Headers", _EXPOSED),
+        (b"Vary", b"Origin"),
+    ]

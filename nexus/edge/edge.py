@@ -1,0 +1,124 @@
+"""The edge as one thing: what listens hands it connections, what composes the process hands it the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from nexus.edge.admission import Admission
+from nexus.edge.client_connection import ClientConnection
+from nexus.edge.context import EdgeContext
+from nexus.edge.counters import Counters
+from nexus.edge.upstream import RetiringObserver, UpstreamPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
+
+    from nexus.config import EdgeConfig
+    from nexus.interfaces import INetworkStatus
+    from nexus.model import Address
+    from nexus.registry import Registry
+    from nexus.tokens import TokenVerifier
+
+log = Logger()
+
+
+class Edge:
+    """A reverse proxy for the networks of `registry`.
+
+    :param instance: this Nexus's name; with `nexus-` before it, its name in Via.
+    :param clock: times every phase; its seconds are since the epoch, as a reactor's are, and dates are told by them.
+    :param status: asked for what `status` and `swarm` answer, and told of targets that do not accept connections.
+    :param connect: makes the endpoint that dials an address, without resolving names. Its own timeout, if any, should
+        be longer than `config.connect_timeout_s`, which the edge times itself.
+    :ivar factory: to listen with, on as many endpoints as there are.
+    :ivar counters: what happened so far.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: EdgeConfig,
+        instance: str,
+        clock: IReactorTime,
+        registry: Registry,
+        verifier: TokenVerifier,
+        status: INetworkStatus,
+        connect: Callable[[Address], IStreamClientEndpoint],
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._drained: Deferred[None] | None = None
+        self._drain_call: IDelayedCall | None = None
+        self.counters = Counters()
+        pseudonym = f"nexus-{instance}".encode("ascii")
+        self._pool = UpstreamPool(config, clock, connect, self.counters)
+        self._subscription = registry.observe(RetiringObserver(self._pool))
+        self._context = EdgeContext(
+            config=config,
+            pseudonym=pseudonym,
+            clock=clock,
+            admission=Admission(config.domain, pseudonym, registry, verifier),
+            pool=self._pool,
+            status=status,
+            counters=self.counters,
+            client_closed=self._end_drain,
+        )
+        self.factory: IProtocolFactory = ClientConnectionFactory(self._context)
+
+    def drain(self) -> Deferred[None]:
+        """Finish what is under way, keep no connection alive, and after `drain_timeout_s` reset what is left. Fires
+        when nothing is open any more. Whoever listens has stopped to before. Called once."""
+        drained = self._drained = Deferred()
+        self._context.is_draining = True
+        for client in list(self._context.clients):
+            client.close_if_idle()
+        if self._context.clients:
+            self._drain_call = self._clock.callLater(self._config.drain_timeout_s, self._cut)
+        self._end_drain()
+        return drained
+
+    def _cut(self) -> None:
+        self._drain_call = None
+        cut = sum(client.cut("drain_timeout") for client in list(self._context.clients))
+        log.warn(
+            "cut {cut} requests that had not ended {seconds} s after the edge began to drain",
+            cut=cut,
+            seconds=self._config.drain_timeout_s,
+        )
+        self._end_drain()
+
+    def _end_drain(self) -> None:
+        if self._drained is None or self._context.clients:
+            return
+        drained, self._drained = self._drained, None
+        if self._drain_call is not None:
+            self._drain_call.cancel()
+            self._drain_call = None
+        self._subscription.close()
+        self._pool.close()
+        drained.callback(None)
+
+
+@implementer(IProtocolFactory)
+class ClientConnectionFactory:
+    """Makes what serves a client's connection."""
+
+    def __init__(self, context: EdgeContext) -> None:
+        self._context = context
+
+    def doStart(self) -> None:
+        """See `IProtocolFactory.doStart`."""
+
+    def doStop(self) -> None:
+        """See `IProtocolFactory.doStop`."""
+
+    def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
+        """See `IProtocolFactory.buildProtocol`."""
+        return ClientConnection(self._context, getattr(addr, "host", "unknown"))

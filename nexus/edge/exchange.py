@@ -1,0 +1,194 @@
+"""One request of a client connection and what answers it: what the two kinds have in common, and the kind that the
+edge answers by itself. `relay` is the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+
+from nexus.edge import answers
+from nexus.edge.fields import wants_close
+from nexus.edge.status_page import member_document, public_document, write_page
+from nexus.errors import NetworkNotFoundError
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
+
+    from nexus.edge.admission import Disposition
+    from nexus.edge.answers import Answer
+    from nexus.edge.client_connection import ClientConnection
+    from nexus.edge.context import EdgeContext
+    from nexus.edge.heads import RequestHead
+    from nexus.edge.timeouts import Phase
+    from nexus.model import NetworkStatus
+
+log = Logger()
+
+
+class Exchange:
+    """Serves one request.
+
+    :ivar takes_body: whether the request's body may be handed over now.
+    """
+
+    __slots__ = (
+        "_bytes_in",
+        "_bytes_out",
+        "_client",
+        "_context",
+        "_disposition",
+        "_first_byte_at",
+        "_framing",
+        "_head",
+        "_is_head_sent",
+        "_is_over",
+        "_is_request_done",
+        "_keep_alive",
+        "_started_at",
+        "_status",
+        "takes_body",
+    )
+
+    def __init__(
+        self,
+        context: EdgeContext,
+        client: ClientConnection,
+        *,
+        head: RequestHead,
+        framing: int,
+        disposition: Disposition,
+    ) -> None:
+        self._context = context
+        self._client = client
+        self._head = head
+        self._framing = framing
+        self._disposition = disposition
+        self._keep_alive = head.minor == 1 and not wants_close(head.known)
+        self._is_request_done = framing == 0
+        self._is_head_sent = False
+        self._is_over = False
+        self._status = 0
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._started_at = context.clock.seconds()
+        self._first_byte_at: float | None = None
+        self.takes_body = False
+        counters = context.counters
+        counters.requests += 1
+        counters.requests_in_flight += 1
+
+    def begin(self) -> None:
+        """Do what was decided. It may be over when this returns."""
+        raise NotImplementedError
+
+    def request_received(self, data: bytes) -> None:
+        """The client sent `data` of the body; only called while `takes_body`."""
+
+    def client_blocked(self) -> None:
+        """The client takes no more for now."""
+
+    def client_unblocked(self) -> None:
+        """The client takes bytes again."""
+
+    def client_lost(self) -> None:
+        """The client has left."""
+        self._release()
+        self._record("client_gone")
+
+    def timed_out(self, phase: Phase) -> None:
+        """Client or node was given its time."""
+
+    def cut(self, ended: str) -> None:
+        """Reset both sides."""
+        self._release()
+        self._record(ended)
+        self._client.abort()
+
+    def _release(self) -> None:
+        """Let go of what the exchange holds or waits for."""
+        raise NotImplementedError
+
+    def _answer(self, answer: Answer, ended: str) -> None:
+        """Send an answer of the edge's own."""
+        if answer.closes or not self._is_request_done or self._context.is_draining:
+            self._keep_alive = False
+        response = self._context.answer(answer, self._head, self._disposition, close=not self._keep_alive)
+        self._reply(answer.status, response, ended)
+
+    def _reply(self, status: int, response: bytes, ended: str) -> None:
+        self._status = status
+        self._is_head_sent = True
+        self._first_byte_at = self._context.clock.seconds()
+        self._client.transport.write(response)
+        self._finish(ended)
+
+    def _finish(self, ended: str) -> None:
+        """The response is out as a whole: the client connection goes on."""
+        self._record(ended)
+        self._client.exchange_finished(is_request_read=self._is_request_done, keep_alive=self._keep_alive)
+
+    def _record(self, ended: str) -> None:
+        self._is_over = True
+        self.takes_body = False
+        self._context.counters.requests_in_flight -= 1
+        self._context.record(
+            self._client,
+            self._head,
+            self._disposition,
+            status=self._status,
+            ended=ended,
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
+            started_at=self._started_at,
+            first_byte_at=self._first_byte_at,
+        )
+
+
+class LocalExchange(Exchange):
+    """A request that the edge answers by itself: at once, or when it knows how the network is."""
+
+    __slots__ = ("_question",)
+
+    def begin(self) -> None:
+        """See `Exchange.begin`."""
+        self._question: Deferred[NetworkStatus] | None = None
+        disposition = self._disposition
+        if disposition.answer is not None:
+            self._answer(disposition.answer, "complete")
+            return
+        question = self._question = self._context.status.network_status(disposition.network)
+        question.addCallbacks(self._tell, self._fail_to_tell)
+        question.addErrback(lambda failure: log.failure("a status answer failed", failure))
+
+    def _release(self) -> None:
+        question, self._question = self._question, None
+        if question is not None:
+            question.cancel()
+
+    def _tell(self, status: NetworkStatus) -> None:
+        self._question = None
+        if self._is_over:
+            return
+        if not self._is_request_done or self._context.is_draining:
+            self._keep_alive = False
+        response = write_page(
+            member_document(status) if self._disposition.asks_status else public_document(status),
+            feature=self._disposition.feature,
+            accept=self._head.known.get(b"accept"),
+            date=self._context.date(),
+            head_only=self._head.method == b"HEAD",
+            close=not self._keep_alive,
+        )
+        self._reply(200, response, "complete")
+
+    def _fail_to_tell(self, failure: Failure) -> None:
+        self._question = None
+        if self._is_over:
+            return
+        if not isinstance(failure.value, NetworkNotFoundError):
+            log.failure("the status of {network} could not be had", failure, network=self._disposition.network)
+            self._answer(answers.UNAVAILABLE, "status_failed")
+        else:
+            self._answer(answers.NOT_FOUND, "complete")

@@ -1,0 +1,135 @@
+"""One connection to a node. It carries bytes for one exchange at a time and decides nothing; between exchanges,
+whatever arrives on it ends it (a response that nobody asked for must never reach anybody)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IProtocol, IPushProducer
+from zope.interface import implementer
+
+from nexus.edge.timeouts import Phase, PhaseTimer
+from nexus.edge.transport import StreamTransport, is_open_and_silent, prepare
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime, ITransport
+    from twisted.python.failure import Failure
+
+    from nexus.edge.relay import Relay
+    from nexus.edge.upstream import Upstream
+
+
+@implementer(IProtocol, IPushProducer)
+class NodeConnection:
+    """The edge's end of a connection to a node. It is the producer of its own transport's writes, for as long as it
+    lives.
+
+    :ivar exchange: whose bytes these are; None while it is idle or being closed.
+    :ivar idle_since: when it was last given back; a time of the clock, in seconds.
+    :ivar is_reused: whether an earlier exchange used it.
+    :ivar write_blocked: whether the node takes bytes slower than we have them.
+    """
+
+    __slots__ = (
+        "_is_closed",
+        "_is_reading",
+        "exchange",
+        "idle_since",
+        "is_reused",
+        "timer",
+        "transport",
+        "upstream",
+        "write_blocked",
+    )
+
+    # The transport is set by `makeConnection`, before anything else can happen.
+    transport: StreamTransport
+
+    def __init__(self, upstream: Upstream, clock: IReactorTime) -> None:
+        self.upstream = upstream
+        self.exchange: Relay | None = None
+        self.idle_since = 0.0
+        self.is_reused = False
+        self.write_blocked = False
+        self.timer = PhaseTimer(clock, self._timed_out)
+        self._is_reading = True
+        self._is_closed = False
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """See `IProtocol.makeConnection`."""
+        self.transport = cast(StreamTransport, transport)
+        self.connectionMade()
+
+    def connectionMade(self) -> None:
+        """See `IProtocol.connectionMade`."""
+        self.upstream.connection_opened(self)
+        prepare(self.transport)
+        self.transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """See `IProtocol.dataReceived`."""
+        if self.exchange is not None:
+            self.exchange.response_received(data)
+        else:
+            self.abort()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See `IProtocol.connectionLost`."""
+        self._is_closed = True
+        self.timer.close()
+        self.upstream.connection_closed(self)
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.node_lost(is_clean=isinstance(reason.value, ConnectionDone))
+
+    def pauseProducing(self) -> None:
+        """The node takes no more for now."""
+        self.write_blocked = True
+        if self.exchange is not None:
+            self.exchange.node_blocked()
+
+    def resumeProducing(self) -> None:
+        """The node takes bytes again."""
+        self.write_blocked = False
+        if self.exchange is not None:
+            self.exchange.node_unblocked()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; `connectionLost` follows."""
+
+    def set_reading(self, reading: bool) -> None:
+        """Take the node's bytes, or leave them with it."""
+        if reading is not self._is_reading and not self._is_closed:
+            self._is_reading = reading
+            if reading:
+                self.transport.resumeProducing()
+            else:
+                self.transport.pauseProducing()
+
+    def is_stale(self) -> bool:
+        """Whether the node has ended an idle connection, or sent something, that the reactor has not told us of
+        yet."""
+        return self._is_closed or not is_open_and_silent(self.transport)
+
+    def close(self) -> None:
+        """Close it in order, after what was written."""
+        self._shut()
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Reset it: what the node was told so far is not all."""
+        self._shut()
+        self.transport.abortConnection()
+
+    def _shut(self) -> None:
+        self.exchange = None
+        self.timer.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self.upstream.connection_closed(self)
+            self.transport.unregisterProducer()
+
+    def _timed_out(self, phase: Phase) -> None:
+        if self.exchange is not None:
+            self.exchange.timed_out(phase)

@@ -1,0 +1,111 @@
+"""A node's response, read from its bytes as they come (RFC 9112 section 6.3, RFC 9110 section 15.2). Pure.
+
+A tenant's node is as much a stranger as a client is: what could be read in two ways is not read at all.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nexus.edge.errors import MalformedError
+from nexus.edge.framing import UNTIL_CLOSE, BodyReader, ChunkedBody, body_reader, response_framing
+from nexus.edge.heads import ResponseHead, find_head_end, parse_response_head, starts_like_response
+
+INTERIM_RESPONSES_MAX: Final = 8
+"""Interim responses before one final one."""
+
+
+class ResponseReader:
+    """Reads one response.
+
+    :param method: of the request.
+    :ivar has_begun: whether any byte of it has come.
+    :ivar interim: interim heads that have come and nobody has taken yet.
+    :ivar head: the final head, once it is there; then `framing` says how its body is framed.
+    :ivar done: whether it is complete; `surplus` is then what came behind it.
+    """
+
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_bytes_max",
+        "_fields_max",
+        "_interim_count",
+        "_method",
+        "_scanned",
+        "done",
+        "framing",
+        "has_begun",
+        "head",
+        "interim",
+        "surplus",
+    )
+
+    def __init__(self, method: bytes, bytes_max: int, fields_max: int) -> None:
+        self._method = method
+        self._bytes_max = bytes_max
+        self._fields_max = fields_max
+        self._buffer = b""
+        self._scanned = 0
+        self._interim_count = 0
+        self._body: BodyReader | None = None
+        self.has_begun = False
+        self.interim: list[ResponseHead] = []
+        self.head: ResponseHead | None = None
+        self.framing = 0
+        self.done = False
+        self.surplus = b""
+
+    @property
+    def trailers(self) -> list[tuple[bytes, bytes]]:
+        """The trailers of a complete response."""
+        return self._body.trailers if isinstance(self._body, ChunkedBody) else []
+
+    def feed(self, data: bytes) -> bytes:
+        """The payload in `data`.
+
+        :raises MalformedError: where it is not a response that can be read in only one way.
+        """
+        body = self._body
+        if body is None:
+            self.has_begun = True
+            data = self._read_heads(self._buffer + data if self._buffer else data)
+            body = self._body
+            if body is None:
+                return b""
+        payload = body.feed(data)
+        if body.done:
+            self.done = True
+            self.surplus = body.surplus
+        return payload
+
+    def end(self, is_clean: bool) -> bool:
+        """The connection has ended; whether that completes the response (it does not otherwise)."""
+        if self.framing == UNTIL_CLOSE and self.head is not None and is_clean:
+            self.done = True
+        return self.done
+
+    def _read_heads(self, buffer: bytes) -> bytes:
+        """Read heads up to the final one; what is behind it."""
+        while True:
+            if not starts_like_response(buffer):
+                raise MalformedError("the node does not speak HTTP")
+            end = find_head_end(buffer, self._scanned, self._bytes_max)
+            if not end:
+                self._buffer = buffer
+                self._scanned = len(buffer)
+                return b""
+            head = parse_response_head(buffer[:end], self._fields_max)
+            framing = response_framing(head.known, status=head.status, minor=head.minor, method=self._method)
+            buffer = buffer[end:]
+            self._scanned = 0
+            if head.status >= 200:
+                self.head = head
+                self.framing = framing
+                self._body = body_reader(framing)
+                self._buffer = b""
+                return buffer
+            self._interim_count += 1
+            if head.status == 101 or self._interim_count > INTERIM_RESPONSES_MAX or head.minor == 0:
+                raise MalformedError("the node sent an interim response that nobody asked for")
+            self.interim.append(head)

@@ -1,0 +1,145 @@
+"""Heads as they leave the edge: what is dropped, what is said instead (RFC 9110 sections 7.6 and 8.6; kubo.md 10).
+Pure.
+
+`fields` has taken out what belongs to one connection and what a stranger may not say; here is what the edge says
+itself, added last, so that no client can nominate it away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nexus.edge.cors import KUBO_OWN_ORIGIN
+from nexus.edge.fields import Rest, accepts_trailers, announced_trailers
+from nexus.edge.framing import CHUNKED
+from nexus.model import Feature
+
+if TYPE_CHECKING:
+    from nexus.edge.admission import Disposition
+    from nexus.edge.heads import RequestHead, ResponseHead
+
+_NEVER_TO_RPC: Final = frozenset({b"cookie"})
+_OUR_USER_AGENT: Final = b"nexus"
+
+
+def own_request_lines(pseudonym: bytes, client_host: str, scheme: bytes) -> bytes:
+    """What every request of one client connection carries: Via, and who it comes from."""
+    return b"Via: 1.1 %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (
+        pseudonym,
+        client_host.encode("ascii", "replace"),
+        scheme,
+    )
+
+
+def request_head(head: RequestHead, disposition: Disposition, framing: int, own_lines: bytes) -> bytes:
+    """The head that goes to the node: HTTP/1.1 whatever the client speaks.
+
+    :param framing: the request's body, as `framing` read it: the node gets the same.
+    :param own_lines: of `own_request_lines`.
+    """
+    known = head.known
+    authority = disposition.authority
+    lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, disposition.path, authority)]
+    rest = head.rest
+    if disposition.feature is Feature.API:
+        rest = _rpc_fields(head, disposition)
+    for field in rest:
+        lines.append(b"%b: %b\r\n" % field)
+    if framing == CHUNKED:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+        announced = announced_trailers(known)
+        if announced:
+            lines.append(b"Trailer: %b\r\n" % announced)
+    elif framing or b"content-length" in known:
+        lines.append(b"Content-Length: %d\r\n" % framing)
+    if b"expect" in known and head.minor == 1:  # RFC 9110 section 10.1.1
+        lines.append(b"Expect: 100-continue\r\n")
+    if b"te" in known and accepts_trailers(known):
+        lines.append(b"TE: trailers\r\nConnection: TE\r\n")
+    if b"max-forwards" in known and head.method == b"OPTIONS":
+        lines.append(b"Max-Forwards: %d\r\n" % (int(known[b"max-forwards"][0]) - 1))
+    # Via says what was received (RFC 9110 section 7.6.3).
+    lines.append(own_lines if head.minor else own_lines.replace(b"Via: 1.1 ", b"Via: 1.0 ", 1))
+    lines.append(b"X-Forwarded-Host: %b\r\n\r\n" % authority)
+    return b"".join(lines)
+
+
+def _rpc_fields(head: RequestHead, disposition: Disposition) -> Rest:
+    """For Kubo's RPC: no cookies; the node's own bearer; nothing that makes Kubo take the client for a foreign
+    browser."""
+    known = head.known
+    rest = head.rest
+    dropped = set(_NEVER_TO_RPC)
+    added: Rest = []
+    if b"origin" in known:
+        added.append((b"Origin", KUBO_OWN_ORIGIN))
+    elif known.get(b"user-agent", [b""])[0].startswith(b"Mozilla"):
+        dropped.add(b"user-agent")
+        added.append((b"User-Agent", _OUR_USER_AGENT))
+    if len(dropped) > 1 or b"cookie" in known:
+        rest = [field for field in rest if field[0].lower() not in dropped]
+    bearer = None if disposition.destination is None else disposition.destination[2].rpc_bearer
+    if bearer is not None:
+        added.append((b"Authorization", b"Bearer " + bearer.reveal().encode("ascii")))
+    return rest + added if added else rest
+
+
+def interim_head(head: ResponseHead) -> bytes:
+    """A 1xx response, for an HTTP/1.1 client (RFC 9110 section 15.2)."""
+    fields = b"".join(b"%b: %b\r\n" % field for field in head.rest)
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, fields)
+
+
+def response_head(
+    head: ResponseHead,
+    disposition: Disposition,
+    framing: int | None,
+    *,
+    date: bytes,
+    close: bool,
+) -> bytes:
+    """The head that goes to the client.
+
+    :param framing: how the body goes to the client: a length, `CHUNKED`, `UNTIL_CLOSE` (nothing is said), or None
+        where there is none and the node's Content-Length, if any, says how long it would be (HEAD, 304).
+    :param date: the Date field's value, for a response without one (RFC 9110 section 6.6.1).
+    :param close: whether the connection closes behind this response.
+    """
+    known = head.known
+    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
+    is_rpc = disposition.feature is Feature.API
+    prefix = disposition.prefix
+    for field in head.rest:
+        if is_rpc and field[0].lower().startswith(b"access-control-"):
+            continue
+        if prefix and field[0].lower() == b"location":
+            lines.append(b"Location: %b\r\n" % prefixed_location(field[1], prefix, disposition.authority))
+            continue
+        lines.append(b"%b: %b\r\n" % field)
+    if framing is None:
+        if b"content-length" in known:
+            lines.append(b"Content-Length: %b\r\n" % known[b"content-length"][0])
+    elif framing == CHUNKED:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+        announced = announced_trailers(known)
+        if announced:
+            lines.append(b"Trailer: %b\r\n" % announced)
+    elif framing >= 0:
+        lines.append(b"Content-Length: %d\r\n" % framing)
+    if b"date" not in known:
+        lines.append(b"Date: %b\r\n" % date)
+    for field in disposition.response_fields:
+        lines.append(b"%b: %b\r\n" % field)
+    lines.append(b"Connection: close\r\n\r\n" if close else b"\r\n")
+    return b"".join(lines)
+
+
+def prefixed_location(location: bytes, prefix: bytes, authority: bytes) -> bytes:
+    """A node's Location with the path prefix that the client's path had; one that leads elsewhere stays as it is."""
+    if location.startswith(b"/") and not location.startswith(b"//"):
+        return prefix + location
+    for scheme in (b"http://", b"https://", b"//"):
+        base = scheme + authority
+        if location.lower().startswith(base.lower()) and location[len(base) :][:1] in (b"", b"/", b"?"):
+            return location[: len(base)] + prefix + location[len(base) :]
+    return location

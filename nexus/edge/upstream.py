@@ -1,0 +1,319 @@
+"""The edge's connections to nodes, kept by route generation.
+
+When a route's generation changes, everything that is open to its old targets ends before the registry's call returns:
+a freed address may belong to another tenant a moment later.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol, cast
+
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from nexus.edge.node_connection import NodeConnection
+from nexus.interfaces import IRouteObserver
+from nexus.model import Feature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IReactorTime, IStreamClientEndpoint
+    from twisted.python.failure import Failure
+
+    from nexus.config import EdgeConfig
+    from nexus.edge.counters import Counters
+    from nexus.model import Address, Route, RouteTarget
+
+log = Logger()
+
+Key = tuple[str, Feature, int]
+"""Network, feature, node index."""
+
+
+class DialWaiter(Protocol):
+    """Who asked for a connection."""
+
+    def node_connected(self, node: NodeConnection) -> None:
+        """Here it is, fresh."""
+
+    def dial_failed(self, timed_out: bool) -> None:
+        """There will be none: it was refused, or not accepted in time."""
+
+    def upstream_retired(self) -> None:
+        """The target is no longer the network's."""
+
+
+class UpstreamPool:
+    """An LRU cache of upstreams, by network, feature and node. At most `config.upstreams_max`, not counting those
+    that are busy. Observes routes (see `RetiringObserver`).
+
+    :param connect: makes the endpoint that dials an address.
+    """
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        clock: IReactorTime,
+        connect: Callable[[Address], IStreamClientEndpoint],
+        counters: Counters,
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.connect = connect
+        self.counters = counters
+        self._upstreams: OrderedDict[Key, Upstream] = OrderedDict()
+        self._sweep: IDelayedCall | None = None
+
+    def upstream(self, route: Route, feature: Feature, node: RouteTarget) -> Upstream:
+        """The upstream of one node of `route`, made if there is none of its generation."""
+        key = (route.network, feature, node.index)
+        upstream = self._upstreams.get(key)
+        if upstream is not None and upstream.generation == route.generation:
+            self._upstreams.move_to_end(key)
+            return upstream
+        if upstream is not None:
+            upstream.retire()
+        address = node.api if feature is Feature.API else node.gateway
+        upstream = self._upstreams[key] = Upstream(self, key, address, route.generation)
+        self._upstreams.move_to_end(key)
+        if len(self._upstreams) > self.config.upstreams_max:
+            self._evict()
+        return upstream
+
+    def retire(self, route: Route) -> None:
+        """End everything that is open to the targets of `route`."""
+        for feature in (Feature.API, Feature.GATEWAY):
+            for node in route.targets:
+                upstream = self._upstreams.pop((route.network, feature, node.index), None)
+                if upstream is not None:
+                    upstream.retire()
+
+    def close(self) -> None:
+        """End all that is open."""
+        upstreams = list(self._upstreams.values())
+        self._upstreams.clear()
+        for upstream in upstreams:
+            upstream.retire()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    def connection_idle(self) -> None:
+        """A connection has become idle: see that it does not stay so for ever."""
+        if self._sweep is None:
+            self._sweep = self.clock.callLater(self.config.upstream_idle_timeout_s, self._close_idle)
+
+    def _close_idle(self) -> None:
+        self._sweep = None
+        before = self.clock.seconds() - self.config.upstream_idle_timeout_s
+        kept = [upstream.close_idle(before) for upstream in self._upstreams.values()]
+        oldest = [since for since in kept if since is not None]
+        if oldest:
+            self._sweep = self.clock.callLater(max(0.001, min(oldest) - before), self._close_idle)
+
+    def _evict(self) -> None:
+        """Drop the least recently used upstream that nobody uses now. A busy one counts as used: it must stay known
+        here for as long as something is open to its address."""
+        for _ in range(len(self._upstreams) - 1):
+            key, upstream = next(iter(self._upstreams.items()))
+            if upstream.is_busy:
+                self._upstreams.move_to_end(key)
+                continue
+            del self._upstreams[key]
+            upstream.retire()
+            return
+
+
+@implementer(IRouteObserver)
+class RetiringObserver:
+    """Ends upstreams as routes change."""
+
+    def __init__(self, pool: UpstreamPool) -> None:
+        self._pool = pool
+
+    def route_added(self, route: Route) -> None:
+        """See `IRouteObserver.route_added`."""
+
+    def route_changed(self, old: Route, new: Route) -> None:
+        """See `IRouteObserver.route_changed`."""
+        if old.generation != new.generation:
+            self._pool.retire(old)
+
+    def route_removed(self, route: Route) -> None:
+        """See `IRouteObserver.route_removed`."""
+        self._pool.retire(route)
+
+
+@implementer(IProtocolFactory)
+class Upstream:
+    """All that is open to one address of one node, of one generation.
+
+    :ivar retired: nothing may be sent there any more.
+    """
+
+    __slots__ = ("_connections", "_dials", "_idle", "_pool", "address", "generation", "key", "retired")
+
+    def __init__(self, pool: UpstreamPool, key: Key, address: Address, generation: int) -> None:
+        self._pool = pool
+        self.key = key
+        self.address = address
+        self.generation = generation
+        self.retired = False
+        self._connections: set[NodeConnection] = set()
+        self._idle: list[NodeConnection] = []
+        self._dials: set[Dial] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an exchange uses it, or waits for a dial."""
+        return len(self._connections) > len(self._idle) or bool(self._dials)
+
+    def take(self, may_retry: bool) -> NodeConnection | None:
+        """An idle connection, the one used last first; None where there is none that can be trusted.
+
+        :param may_retry: whether the request could be sent again. One that cannot is only given a connection that the
+            kernel, too, knows to be open and silent (RFC 9110 section 9.2.2).
+        """
+        since = self._pool.clock.seconds() - self._pool.config.upstream_idle_timeout_s
+        while self._idle:
+            node = self._idle.pop()
+            if node.idle_since > since and (may_retry or not node.is_stale()):
+                self._pool.counters.node_connections_reused += 1
+                return node
+            node.abort()
+        return None
+
+    def give_back(self, node: NodeConnection) -> None:
+        """The exchange is over, and the connection can carry another."""
+        node.exchange = None
+        node.timer.stop()
+        if self.retired or len(self._idle) >= self._pool.config.idle_connections_per_upstream:
+            node.close()
+            return
+        node.set_reading(True)
+        node.is_reused = True
+        node.idle_since = self._pool.clock.seconds()
+        self._idle.append(node)
+        self._pool.connection_idle()
+
+    def dial(self, waiter: DialWaiter) -> Dial:
+        """Open a connection for `waiter`."""
+        dial = Dial(self, self._pool, waiter)
+        self._dials.add(dial)
+        dial.start()
+        return dial
+
+    def dial_ended(self, dial: Dial) -> None:
+        """It has, this way or that."""
+        self._dials.discard(dial)
+
+    def retire(self) -> None:
+        """End everything that is open to the address, now."""
+        self.retired = True
+        for dial in list(self._dials):
+            dial.retire()
+        for node in list(self._connections):
+            exchange = node.exchange
+            node.abort()
+            if exchange is not None:
+                exchange.upstream_retired()
+
+    def close_idle(self, before: float) -> float | None:
+        """Close what has been idle since `before` or longer; since when the oldest that stays has been."""
+        kept = [node for node in self._idle if node.idle_since > before]
+        for node in [node for node in self._idle if node.idle_since <= before]:
+            node.close()
+        self._idle = kept
+        return kept[0].idle_since if kept else None
+
+    def connection_opened(self, node: NodeConnection) -> None:
+        """Told by each connection."""
+        self._connections.add(node)
+        self._pool.counters.node_connections_open += 1
+
+    def connection_closed(self, node: NodeConnection) -> None:
+        """Told by each connection, when it is closed or shut."""
+        if node in self._connections:
+            self._connections.discard(node)
+            self._pool.counters.node_connections_open -= 1
+        if node in self._idle:
+            self._idle.remove(node)
+
+    def doStart(self) -> None:
+        """See `IProtocolFactory.doStart`."""
+
+    def doStop(self) -> None:
+        """See `IProtocolFactory.doStop`."""
+
+    def buildProtocol(self, addr: IAddress) -> NodeConnection | None:
+        """See `IProtocolFactory.buildProtocol`. None, which closes the connection, for a target that is no more."""
+        return None if self.retired else NodeConnection(self, self._pool.clock)
+
+
+class Dial:
+    """One attempt to connect, timed by our own clock."""
+
+    __slots__ = ("_connecting", "_is_over", "_pool", "_timeout", "_upstream", "_waiter")
+
+    def __init__(self, upstream: Upstream, pool: UpstreamPool, waiter: DialWaiter) -> None:
+        self._upstream = upstream
+        self._pool = pool
+        self._waiter = waiter
+        self._is_over = False
+        self._timeout: IDelayedCall | None = None
+        self._connecting: Deferred[IProtocol] | None = None
+
+    def start(self) -> None:
+        """Dial."""
+        self._pool.counters.dials += 1
+        self._timeout = self._pool.clock.callLater(self._pool.config.connect_timeout_s, self._time_out)
+        connecting = self._pool.connect(self._upstream.address).connect(self._upstream)
+        self._connecting = connecting
+        connecting.addCallbacks(self._connected, self._failed)
+        connecting.addErrback(lambda failure: log.failure("a dial's waiter failed", failure))
+
+    def cancel(self) -> None:
+        """Nobody waits any more."""
+        if self._end():
+            self._cancel_connecting()
+
+    def retire(self) -> None:
+        """The target is no more."""
+        if self._end():
+            self._cancel_connecting()
+            self._waiter.upstream_retired()
+
+    def _end(self) -> bool:
+        if self._is_over:
+            return False
+        self._is_over = True
+        self._upstream.dial_ended(self)
+        if self._timeout is not None and self._timeout.active():
+            self._timeout.cancel()
+        return True
+
+    def _cancel_connecting(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    def _connected(self, protocol: IProtocol) -> None:
+        node = cast(NodeConnection, protocol)
+        if self._end() and not self._upstream.retired:
+            self._waiter.node_connected(node)
+        else:
+            node.abort()
+
+    def _failed(self, failure: Failure) -> None:
+        if self._end():
+            self._pool.counters.dials_failed += 1
+            self._waiter.dial_failed(timed_out=False)
+
+    def _time_out(self) -> None:
+        if self._end():
+            self._pool.counters.dials_failed += 1
+            self._cancel_connecting()
+            self._waiter.dial_failed(timed_out=True)

@@ -1,0 +1,1 @@
+"""The edge, in memory: no socket, no waiting."""
