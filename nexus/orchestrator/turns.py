@@ -46,7 +46,7 @@ class Shared(Generic[T]):
 class Turns:
     """Runs pieces of work in the order in which they were handed in, each when the one before it has ended.
 
-    :param idle: called when the last one that was waiting has ended.
+    :param idle: called whenever a piece has ended and none waits; perhaps twice in a row.
     """
 
     def __init__(self, idle: Callable[[], None]) -> None:

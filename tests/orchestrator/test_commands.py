@@ -1,0 +1,509 @@
+"""Create, stop, remove, delete, update and the commands that only tell, one at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from nexus.errors import (
+    ConflictError,
+    DatabaseError,
+    DeadlineError,
+    EngineUnreachableError,
+    InvalidError,
+    NetworkExistsError,
+    NetworkNotFoundError,
+    NodeNotReadyError,
+)
+from nexus.messages import CreateNetwork, GetNetwork, ListNetworks, NetworkName, Ping, ResourcesChange
+from nexus.model import AccessRules, ContainerState, DesiredState, NetworkState, NodeId, Resources
+from tests.orchestrator.setting import EPOCH, TIMINGS, OrchestratorTestCase
+
+UNREACHABLE = EngineUnreachableError("stop", "no engine")
+
+
+class CreateTests(OrchestratorTestCase):
+    """CreateNetwork."""
+
+    def test_answer(self) -> None:
+        """The answer is the record with its defaults; the swarm key is not in it."""
+        answer = self.successResultOf(self.orchestrator.create_network(CreateNetwork(network="demo"))).network
+        self.assertEqual((answer.network, answer.state, answer.desired_state), ("demo", "offline", "offline"))
+        self.assertEqual((answer.resources.cpus, answer.resources.memory_gb, answer.resources.disk_gb), (1, 1, 10))
+        self.assertEqual((answer.created_at, answer.activated_at), (EPOCH, None))
+        self.assertEqual(answer.swarm_key_fingerprint, "fingerprint")
+        self.assertIsNone(answer.swarm_key)
+
+    def test_known_to_the_edge(self) -> None:
+        """From then on the edge knows the network, by its rules, and where it leads: nowhere."""
+        self.create("demo", users=["alice"], gateway_public=True)
+        self.assertEqual(self.route().state, NetworkState.OFFLINE)
+        self.assertEqual(self.route().targets, ())
+        self.assertEqual(self.route().rules, AccessRules(users=frozenset({"alice"}), gateway_public=True))
+        self.assertEqual(self.nodes.calls, [("watch", ""), ("nodes", "")])
+
+    def test_partial_resources(self) -> None:
+        """Figures that are left out take the default."""
+        self.create("demo", resources=ResourcesChange(memory_gb=0.5))
+        self.assertEqual(self.record().resources, Resources(cpus=1, memory_gb=0.5, disk_gb=10))
+
+    def test_keys_of_ones_own(self) -> None:
+        """Each network has its own random bearer."""
+        self.create("demo", "other")
+        self.assertNotEqual(self.record("demo").rpc_bearers, self.record("other").rpc_bearers)
+
+    def test_given_swarm_key(self) -> None:
+        """A given swarm key is checked and kept."""
+        self.create("demo", swarm_key="/key/swarm/psk/1.0.0/ mine")
+        details = self.successResultOf(
+            self.orchestrator.get_network(GetNetwork(network="demo", include_swarm_key=True))
+        )
+        self.assertEqual(details.swarm_key, "/key/swarm/psk/1.0.0/ mine")
+
+    def test_exists(self) -> None:
+        """A second network of a name is refused; the first is as it was."""
+        self.create("demo", users=["alice"])
+        self.failed(self.orchestrator.create_network(CreateNetwork(network="demo")), NetworkExistsError)
+        self.assertEqual(self.route().rules.users, frozenset({"alice"}))
+
+    def test_static_network_of_that_name(self) -> None:
+        """So is one of a static network's name."""
+        static = self.registry.publish("demo", rules=AccessRules(), state=NetworkState.ONLINE, targets=())
+        self.failed(self.orchestrator.create_network(CreateNetwork(network="demo")), NetworkExistsError)
+        self.assertIs(self.registry.route("demo"), static)
+
+    def test_invalid_fields(self) -> None:
+        """An error names the field, and in a list the place."""
+        for field, request in {
+            "network": CreateNetwork(network="api"),
+            "users[1]": CreateNetwork(network="demo", users=["alice", ""]),
+            "api_allowed_origins[0]": CreateNetwork(network="demo", api_allowed_origins=["https://app.example/"]),
+            "swarm_key": CreateNetwork(network="demo", swarm_key="none"),
+            "bootstrap_peers[0]": CreateNetwork(network="demo", bootstrap_peers=["none"]),
+            "resources.cpus": CreateNetwork(network="demo", resources=ResourcesChange(cpus=0)),
+        }.items():
+            error = self.failed(self.orchestrator.create_network(request), InvalidError)
+            self.assertEqual(error.field, field)
+        self.assertEqual(self.registry.routes(), [])
+
+    def test_database_away(self) -> None:
+        """Without the database nothing is known afterwards, and the next try succeeds."""
+        self.networks.failure = DatabaseError("create", "it is away")
+        self.failed(self.orchestrator.create_network(CreateNetwork(network="demo")), DatabaseError)
+        self.assertIsNone(self.registry.route("demo"))
+        self.assertIsNone(self.orchestrator._lifecycles.get("demo"))
+        self.networks.failure = None
+        self.create("demo")
+
+
+class StopTests(OrchestratorTestCase):
+    """StopNetwork and RemoveNetwork."""
+
+    def setUp(self) -> None:
+        """`demo` is online."""
+        super().setUp()
+        self.online("demo")
+
+    def test_stop(self) -> None:
+        """Container, lease and targets are gone; data stay; the record says why and when."""
+        self.clock.advance(5)
+        answer = self.successResultOf(self.stop())
+        self.assertEqual(answer.state, NetworkState.OFFLINE)
+        self.assert_offline(data=True)
+        self.assertEqual(self.record().deactivation_reason, "StopNetwork")
+        self.assertEqual(self.record().deactivated_at, self.now())
+
+    def test_remove(self) -> None:
+        """The data go, too; the record stays."""
+        self.successResultOf(self.remove())
+        self.assert_offline(data=False)
+        self.assertEqual(self.record().deactivation_reason, "RemoveNetwork")
+
+    def test_edge_first(self) -> None:
+        """The record says offline and the edge has let go before the container is touched."""
+        self.nodes.hold("stop_node")
+        self.stop()
+        self.assertEqual((self.route().state, self.route().targets), (NetworkState.STOPPING, ()))
+        self.assertEqual(self.record().desired_state, DesiredState.OFFLINE)
+        self.assertIsNotNone(self.leases.get(NodeId("demo")))
+
+    def test_stopped_already(self) -> None:
+        """Stopping what is stopped succeeds, and the record keeps when it was."""
+        self.successResultOf(self.stop())
+        before = self.record()
+        self.clock.advance(5)
+        self.successResultOf(self.stop())
+        self.assert_offline(data=True)
+        self.assertEqual(self.record(), before)
+
+    def test_remove_after_stop(self) -> None:
+        """The data of a stopped network can be removed."""
+        self.successResultOf(self.stop())
+        self.successResultOf(self.remove())
+        self.assert_offline(data=False)
+
+    def test_stays_offline(self) -> None:
+        """It does not come back by itself, nor with Nexus."""
+        self.successResultOf(self.stop())
+        self.clock.advance(600)
+        self.assert_offline(data=True)
+        self.restart()
+        self.clock.advance(600)
+        self.assert_offline(data=True)
+
+    def test_engine_away(self) -> None:
+        """When the engine cannot stop it, the route is gone, the lease is kept, and the stop can be said again."""
+        self.nodes.fail_next("stop_node", UNREACHABLE)
+        self.failed(self.stop(), EngineUnreachableError)
+        self.assertEqual((self.route().state, self.route().targets), (NetworkState.FAILED, ()))
+        self.assertEqual(self.record().desired_state, DesiredState.OFFLINE)
+        self.assertIsNotNone(self.leases.get(NodeId("demo")))
+        self.clock.advance(600)
+        self.assertEqual(self.route().state, NetworkState.FAILED)
+        self.successResultOf(self.stop())
+        self.assert_offline(data=True)
+
+    def test_database_away(self) -> None:
+        """Without the database nothing is stopped: the record would bring it back."""
+        self.networks.failure = DatabaseError("get", "it is away")
+        self.failed(self.stop(), DatabaseError)
+        self.networks.failure = None
+        self.assert_online()
+
+    def test_unknown_network(self) -> None:
+        """What is not on record cannot be stopped or removed."""
+        self.failed(self.stop("nobody"), NetworkNotFoundError)
+        self.failed(self.remove("nobody"), NetworkNotFoundError)
+
+    def test_address_rests(self) -> None:
+        """A stopped network's address is not given to the next one."""
+        address = self.nodes.node("demo").lease.address
+        self.successResultOf(self.stop())
+        self.online("other")
+        self.assertNotEqual(self.nodes.node("other").lease.address, address)
+
+
+class DeleteTests(OrchestratorTestCase):
+    """DeleteNetwork."""
+
+    def assert_gone(self) -> None:
+        """Nothing is left."""
+        self.failed(self.networks.get("demo"), NetworkNotFoundError)
+        self.assertIsNone(self.registry.route("demo"))
+        self.assert_nothing_left()
+        self.assertIsNone(self.orchestrator._lifecycles.get("demo"))
+
+    def assert_refused(self) -> None:
+        """It is refused, saying what to do, and nothing changed."""
+        route = self.route()
+        error = self.failed(self.delete(), ConflictError)
+        self.assertEqual(error.field, "remove")
+        self.assertIn("remove=true", str(error))
+        self.assertIs(self.route(), route)
+
+    def test_never_started(self) -> None:
+        """A network without node and data is deleted."""
+        self.create("demo")
+        self.successResultOf(self.delete())
+        self.assert_gone()
+
+    def test_online(self) -> None:
+        """Not while it is online."""
+        self.online("demo")
+        self.assert_refused()
+        self.assert_online()
+
+    def test_node_left(self) -> None:
+        """Not while a container is left, though the record says offline."""
+        self.create("demo")
+        self.nodes.put(self.record(), self.leases.lease(NodeId("demo")), ContainerState.EXITED)
+        self.nodes.data.clear()
+        self.assert_refused()
+
+    def test_data_left(self) -> None:
+        """Not while data are left."""
+        self.online("demo")
+        self.successResultOf(self.stop())
+        self.assert_refused()
+        self.assert_offline(data=True)
+
+    def test_remove(self) -> None:
+        """With `remove` node and data go first."""
+        self.online("demo")
+        self.successResultOf(self.delete(remove=True))
+        self.assert_gone()
+
+    def test_removing_fails(self) -> None:
+        """Where node and data cannot be removed the record stays."""
+        self.online("demo")
+        self.nodes.fail_next("remove_node", UNREACHABLE)
+        self.failed(self.delete(remove=True), EngineUnreachableError)
+        self.assertEqual(self.record().desired_state, DesiredState.OFFLINE)
+        self.successResultOf(self.delete(remove=True))
+        self.assert_gone()
+
+    def test_engine_away(self) -> None:
+        """Nobody knows whether data are left: refused."""
+        self.create("demo")
+        self.nodes.fail_next("volumes", UNREACHABLE)
+        self.failed(self.delete(), EngineUnreachableError)
+        self.assert_offline(data=False)
+
+    def test_name_is_free_again(self) -> None:
+        """A network of that name can be created anew, with keys of its own."""
+        self.create("demo")
+        bearers = self.record().rpc_bearers
+        self.successResultOf(self.delete())
+        self.create("demo")
+        self.assertNotEqual(self.record().rpc_bearers, bearers)
+        self.successResultOf(self.start())
+        self.assert_online()
+
+    def test_unknown_network(self) -> None:
+        """What is not on record cannot be deleted."""
+        self.failed(self.delete("nobody"), NetworkNotFoundError)
+        self.failed(self.delete("nobody", remove=True), NetworkNotFoundError)
+
+
+class UpdateTests(OrchestratorTestCase):
+    """UpdateNetwork."""
+
+    def test_rules_at_once(self) -> None:
+        """Users, gateway and origins are in record and route when it answers; no connection is disturbed."""
+        self.online("demo")
+        before = self.route()
+        self.nodes.calls.clear()
+        answer = self.successResultOf(
+            self.update(users=["bob"], gateway_public=True, api_allowed_origins=["http://localhost:3000"])
+        )
+        rules = AccessRules(
+            users=frozenset({"bob"}), gateway_public=True, api_allowed_origins=frozenset({"http://localhost:3000"})
+        )
+        self.assertEqual(self.route().rules, rules)
+        self.assertEqual((self.route().generation, self.route().targets), (before.generation, before.targets))
+        self.assertEqual(self.record().rules, rules)
+        self.assertEqual((answer.network.users, answer.effective_at_next_start), (["bob"], []))
+        self.assertEqual(self.nodes.calls, [])
+
+    def test_rules_do_not_wait(self) -> None:
+        """A user who is taken off the list is off at once, whatever else is under way."""
+        self.create("demo", users=["alice", "mallory"])
+        self.nodes.hold("create_node")
+        starting = self.start()
+        self.successResultOf(self.update(users=["alice"]))
+        self.assertEqual(self.route().rules.users, frozenset({"alice"}))
+        self.nodes.release("create_node")
+        self.successResultOf(starting)
+        self.assert_online()
+        self.assertEqual(self.route().rules.users, frozenset({"alice"}))
+
+    def test_running_node(self) -> None:
+        """What the node has to know it is told; what has to wait for its next start is named."""
+        self.online("demo")
+        answer = self.successResultOf(self.update(resources=ResourcesChange(cpus=2, disk_gb=20)))
+        self.assertEqual(self.calls("update_node"), 1)
+        self.assertEqual(answer.effective_at_next_start, ["resources.disk_gb"])
+        self.assertEqual(self.record().resources, Resources(cpus=2, memory_gb=1, disk_gb=20))
+        self.assert_online()
+
+    def test_stopped_network(self) -> None:
+        """Of a stopped network only the record changes."""
+        self.create("demo")
+        answer = self.successResultOf(self.update(resources=ResourcesChange(disk_gb=20)))
+        self.assertEqual(answer.effective_at_next_start, [])
+        self.assertEqual(self.record().resources.disk_gb, 20)
+        self.assertEqual(self.calls("update_node"), 0)
+
+    def test_nothing_changes(self) -> None:
+        """What is as it was writes nothing and asks nobody."""
+        self.online("demo")
+        before = self.record()
+        self.clock.advance(5)
+        self.successResultOf(self.update(gateway_public=False, resources=ResourcesChange(cpus=1)))
+        self.assertEqual(self.record(), before)
+        self.assertEqual(self.calls("update_node"), 0)
+
+    def test_node_cannot_be_changed(self) -> None:
+        """The error is told; the record keeps the change for the next start."""
+        self.online("demo")
+        self.nodes.fail_next("update_node", UNREACHABLE)
+        self.failed(self.update(resources=ResourcesChange(disk_gb=20)), EngineUnreachableError)
+        self.assertEqual(self.record().resources.disk_gb, 20)
+        self.assert_online()
+
+    def test_updates_in_order(self) -> None:
+        """Of two updates of one figure, the later counts, in the record and in the node."""
+        self.online("demo")
+        self.nodes.hold("update_node")
+        first = self.update(resources=ResourcesChange(disk_gb=20))
+        second = self.update(resources=ResourcesChange(disk_gb=30))
+        self.assertEqual(self.nodes.held("update_node"), 1)
+        self.nodes.release("update_node")
+        self.assertEqual(self.successResultOf(first).network.resources.disk_gb, 20)
+        self.assertEqual(self.successResultOf(second).network.resources.disk_gb, 30)
+        self.assertEqual(self.record().resources.disk_gb, 30)
+
+    def test_invalid_fields(self) -> None:
+        """An error names the field and place, and nothing changed."""
+        self.create("demo", users=["alice"])
+        updates: dict[str, dict[str, Any]] = {
+            "users[0]": {"users": ["a\nb"]},
+            "api_allowed_origins[1]": {"api_allowed_origins": ["http://a", "*"]},
+            "bootstrap_peers[0]": {"bootstrap_peers": ["none"]},
+            "resources.disk_gb": {"resources": ResourcesChange(disk_gb=0.5)},
+        }
+        for field, fields in updates.items():
+            self.assertEqual(self.failed(self.update(**fields), InvalidError).field, field)
+        self.assertEqual(self.record().users, frozenset({"alice"}))
+
+    def test_unknown_network(self) -> None:
+        """What is not on record cannot be changed."""
+        self.failed(self.update("nobody", gateway_public=True), NetworkNotFoundError)
+        self.assertIsNone(self.registry.route("nobody"))
+
+    def test_late_read_does_not_bring_rules_back(self) -> None:
+        """A read that was begun before an update, and answers after it, changes no rules."""
+        self.create("demo", users=["alice", "mallory"])
+        stale = self.record()
+        slow: Deferred[object] = Deferred()
+        reading = self.patch(self.networks, "get", lambda name: slow)
+        self.orchestrator.network_diagnostics(NetworkName(network="demo"))
+        reading.restore()
+        updating = self.update(users=["alice"])
+        slow.callback(stale)
+        self.successResultOf(updating)
+        self.assertEqual(self.route().rules.users, frozenset({"alice"}))
+
+
+class TellingTests(OrchestratorTestCase):
+    """Ping, GetNetwork, ListNetworks, NetworkStats."""
+
+    def test_ping(self) -> None:
+        """Ping says which Nexus answers, and how many networks it has; static ones do not count."""
+        self.registry.publish("static", rules=AccessRules(), state=NetworkState.ONLINE, targets=())
+        self.create("demo")
+        self.online("other")
+        pong = self.successResultOf(self.orchestrator.ping(Ping()))
+        self.assertEqual((pong.instance, pong.version, pong.domain), ("test", "1.2.3", "example.test"))
+        self.assertEqual((pong.networks, pong.networks_online), (2, 1))
+        self.assertEqual(pong.started_at, EPOCH)
+
+    def test_get(self) -> None:
+        """A network's record and state; the swarm key only where it is asked for."""
+        self.online("demo")
+        details = self.successResultOf(self.orchestrator.get_network(GetNetwork(network="demo")))
+        self.assertEqual((details.state, details.desired_state), ("online", "online"))
+        self.assertIsNone(details.swarm_key)
+        self.failed(self.orchestrator.get_network(GetNetwork(network="nobody")), NetworkNotFoundError)
+
+    def test_list(self) -> None:
+        """All networks by name, without swarm keys."""
+        self.create("b", "a")
+        self.online("c")
+        listed = self.successResultOf(self.orchestrator.list_networks(ListNetworks())).networks
+        self.assertEqual(
+            [(one.network, one.state) for one in listed], [("a", "offline"), ("b", "offline"), ("c", "online")]
+        )
+        self.assertEqual([one.swarm_key for one in listed], [None, None, None])
+
+    def test_stats(self) -> None:
+        """A running node is measured."""
+        self.online("demo")
+        stats = self.successResultOf(self.orchestrator.network_stats(NetworkName(network="demo")))
+        self.assertEqual((stats.network, stats.state), ("demo", NetworkState.ONLINE))
+        self.assertEqual([(node.index, node.peer_id) for node in stats.nodes], [(0, "peer-of-demo")])
+
+    def test_stats_offline(self) -> None:
+        """What is offline cannot be measured."""
+        self.create("demo")
+        error = self.failed(self.orchestrator.network_stats(NetworkName(network="demo")), ConflictError)
+        self.assertIn("offline", str(error))
+
+    def test_stats_fail(self) -> None:
+        """A node that does not answer is told as such, and in time."""
+        self.online("demo")
+        self.nodes.fail_next("node_stats", NodeNotReadyError("demo", "does not answer"))
+        self.failed(self.orchestrator.network_stats(NetworkName(network="demo")), NodeNotReadyError)
+        self.nodes.hold("node_stats")
+        measuring = self.orchestrator.network_stats(NetworkName(network="demo"))
+        self.clock.advance(TIMINGS.look_up_timeout_s)
+        self.failed(measuring, DeadlineError)
+
+
+class ShutdownTests(OrchestratorTestCase):
+    """Nexus stops."""
+
+    def test_running_nodes_untouched(self) -> None:
+        """Running nodes run on; nothing is left scheduled or subscribed."""
+        self.online("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        node = self.nodes.node("demo")
+        self.nodes.calls.clear()
+        self.successResultOf(self.orchestrator.stop())
+        self.assertEqual(self.nodes.calls, [])
+        self.assertEqual(self.nodes.present(), [node])
+        self.assertFalse(self.nodes.watched)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.nodes.kill("demo")
+        self.clock.advance(600)
+        self.assertEqual(self.nodes.calls, [])
+
+    def test_start_under_way(self) -> None:
+        """A start under way is ended and undone before Nexus has stopped."""
+        self.create("demo")
+        self.nodes.hold("create_node")
+        self.nodes.hold("remove_node")
+        starting = self.start()
+        stopping = self.orchestrator.stop()
+        self.assertNoResult(stopping)
+        self.nodes.release("remove_node")
+        self.successResultOf(stopping)
+        self.assertIn("shutting down", str(self.failed(starting, ConflictError)))
+        self.assert_offline(data=False)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_under_way(self) -> None:
+        """A stop under way is waited for."""
+        self.online("demo")
+        self.nodes.hold("stop_node")
+        command = self.stop()
+        stopping = self.orchestrator.stop()
+        self.assertNoResult(stopping)
+        self.nodes.release("stop_node")
+        self.successResultOf(command)
+        self.successResultOf(stopping)
+        self.assert_offline(data=True)
+
+    def test_recovery_under_way(self) -> None:
+        """A node that is being brought back is left to the next Nexus: the record still wants it."""
+        self.online("demo")
+        self.nodes.hold("create_node")
+        self.nodes.discard("demo")
+        self.clock.advance(TIMINGS.retry_first_s)
+        self.clock.advance(TIMINGS.retry_first_s)
+        self.assertEqual(self.nodes.held("create_node"), 1)
+        self.successResultOf(self.orchestrator.stop())
+        self.assertEqual(self.record().desired_state, DesiredState.ONLINE)
+        self.assertEqual(self.nodes.present(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.nodes.release("create_node")
+        self.restart()
+        self.clock.advance(0)
+        self.assert_online()
+
+    def test_waiting_for_the_engine(self) -> None:
+        """Nexus stops also while it waits for the engine."""
+        self.online("demo")
+        self.nodes.go_away()
+        self.restart()
+        self.successResultOf(self.orchestrator.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_commands_refused(self) -> None:
+        """Commands that come too late are refused."""
+        self.create("demo")
+        self.successResultOf(self.orchestrator.stop())
+        self.assertIn("shutting down", str(self.failed(self.start(), ConflictError)))
+        late = self.orchestrator.create_network(CreateNetwork(network="late"))
+        self.assertIn("shutting down", str(self.failed(late, ConflictError)))
