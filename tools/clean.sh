@@ -42,4 +42,5 @@ if [ -e var/dockerd.pid ]; then
 fi
 
 say "Removing nexus.toml, var and .venv"
-rm -rf -- nexus.toml var .venv
+rm -rf -- nexus.toml var .venv ./*.egg-info twisted/plugins/dropin.cache
+find nexus tools twisted -type d -name __pycache__ -prune -exec rm -rf {} +
