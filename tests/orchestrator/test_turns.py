@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import contextlib
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail
@@ -137,7 +137,7 @@ class AttemptTests(SynchronousTestCase):
 
         @returns_deferred
         async def deaf() -> str:
-            with suppress(CancelledError):
+            with contextlib.suppress(CancelledError):
                 await Deferred[None]()
             return "done all the same"
 
