@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DRAIN_S: Final = 5.0
+DRAIN_S: Final = 5.0
 """What calls under way are given at the end; then their connections are cut."""
 
 _log = Logger()
@@ -114,7 +114,7 @@ class EngineThreads:
         return waiting
 
     def _end(self, others: tuple[Thread, ...]) -> None:
-        cut = IReactorTime(self._reactor).callLater(_DRAIN_S, self._wires.cut)
+        cut = IReactorTime(self._reactor).callLater(DRAIN_S, self._wires.cut)
 
         def join() -> None:
             self._pool.stop()

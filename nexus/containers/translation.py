@@ -73,7 +73,7 @@ def translate(
         return EngineError(operation, f"the engine did not answer within {timeout_s:g} s")
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, requests.RequestException):
-            return _unreachable(operation, cause.errno, socket)
+            return _unreachable(operation, cause.errno, socket.removeprefix("unix://"))
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
         return EngineUnreachableError(operation, f"the engine closed the connection at {socket}; is it restarting?")
     return EngineError(operation, _plain(str(error)) or type(error).__name__)
