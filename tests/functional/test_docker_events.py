@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import tempfile
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -225,7 +225,7 @@ class DockerPatienceTests(DockerTestCase):
             creating[-1].cancel()
         done = set()
         for call in creating:
-            with suppress(CancelledError):
+            with contextlib.suppress(CancelledError):
                 done.add(await call)
         self.assertLess(len(done), len(creating))
         await runtime.close()
