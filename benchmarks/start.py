@@ -50,13 +50,19 @@ SWARM_PORT = 24_799
 class Timed:
     """A runtime whose calls are timed; everything else is the runtime's."""
 
+    TIMED = frozenset({"ensure_bridge", "create_volume", "create", "start", "inspect"})
+
     def __init__(self, runtime: DockerRuntime) -> None:
         self._runtime = runtime
         self.parts: dict[str, float] = {}
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._runtime, name)
-        return self._timed(name, attribute) if name in {"ensure_bridge", "create_volume", "create", "start", "inspect"} else attribute
+        return (
+            self._timed(name, attribute)
+            if name in {"ensure_bridge", "create_volume", "create", "start", "inspect"}
+            else attribute
+        )
 
     def _timed(self, name: str, call: Callable[..., Deferred[Any]]) -> Callable[..., Deferred[Any]]:
         def timed(*arguments: Any) -> Deferred[Any]:
@@ -131,7 +137,7 @@ async def bare_round(hosting: Hosting, rpc: KuboRPC, network: Network, lease: Le
     await deferToThread(docker, *command)
     returned = time.monotonic()
     while not await rpc.is_ready(address, Secret("none")):
-        await deferLater(default_reactor, 0.02)  # type: ignore[arg-type]
+        await deferLater(default_reactor, 0.02)
     ended = time.time()
     parts = {"total": time.monotonic() - began, "docker run": returned - began, **moments("nexus-bench-bare")}
     parts["noticed after"] = ended - parts.pop("ready at")
@@ -176,9 +182,9 @@ async def main(rounds: int) -> None:
         announce_address="127.0.0.1",
         stop_grace_s=20,
     )
-    agent = kubo_agent(default_reactor)  # type: ignore[arg-type]
+    agent = kubo_agent(default_reactor)
     client = NodeClient(default_reactor, timed, agent, hosting, ready_timeout_s=60)  # type: ignore[arg-type]
-    rpc = KuboRPC(default_reactor, agent)  # type: ignore[arg-type]
+    rpc = KuboRPC(default_reactor, agent)
     now = datetime.now(UTC)
     network = Network(
         name="bench",

@@ -21,7 +21,6 @@ from nexus.errors import (
     ContainerConflictError,
     ContainerNotFoundError,
     EngineError,
-    NameTakenError,
     NodeNotReadyError,
 )
 from nexus.interfaces import IContainerRuntime, INodeObserver, INodes, ISubscription
@@ -250,8 +249,6 @@ class NodeClient:
             undoing.push_async_callback(self._undo, "remove volume", lambda: self._runtime.remove_volume(name))
         if cancelled:
             raise CancelledError
-        if not made and all(volume.name != name for volume in await self._runtime.list_volumes(self._labels)):
-            raise NameTakenError(f"create volume {name}", "a volume of that name is there, and is not this instance's")
 
     async def _start(self, container_id: str) -> None:
         try:

@@ -18,7 +18,8 @@ from nexus.errors import InvalidError
 
 _ALLOWED: Final = "/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT[/ws|/wss|/tls/ws]/p2p/PEER_ID, or /dnsaddr/HOST/p2p/PEER_ID"
 _PEERS_MAX: Final = 64
-_DNS_NAME: Final = re.compile(r"(?=.{1,253}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)+\Z")
+_DNS_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DNS_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_DNS_LABEL}(?:\.{_DNS_LABEL})*\Z")
 _TRANSPORTS: Final = frozenset({(), ("ws",), ("wss",), ("tls", "ws")})
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"

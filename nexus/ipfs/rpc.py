@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -33,7 +33,7 @@ from nexus.model import Address
 from nexus.secrets import Secret
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTCP, IReactorTime, IStreamClientEndpoint, ITCPTransport
+    from twisted.internet.interfaces import IReactorTCP, IReactorTime, IStreamClientEndpoint, ITransport
     from twisted.web.client import URI
     from twisted.web.iweb import IAgent, IResponse
 
@@ -61,7 +61,7 @@ class KuboIdentity:
 
 @implementer(IAgentEndpointFactory)
 class _AddressEndpoints:
-    """Dials IP literals as they are. Twisted's own endpoint is for names: it tells that a port is closed only 0.3 s
+    """Dials IPv4 literals as they are. Twisted's own endpoint is for names: it tells that a port is closed only 0.3 s
     later, when the next of a name's addresses would have its turn, and that is half of a node's start."""
 
     def __init__(self, reactor: IReactorTCP, connect_timeout_s: float) -> None:
@@ -69,9 +69,8 @@ class _AddressEndpoints:
         self._connect_timeout_s = connect_timeout_s
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        host = uri.host.decode("ascii").strip("[]")
-        endpoint = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-        return endpoint(self._reactor, host, uri.port, timeout=self._connect_timeout_s)
+        host = uri.host.decode("ascii")
+        return TCP4ClientEndpoint(self._reactor, host, uri.port, timeout=self._connect_timeout_s)
 
 
 class _QuietFactory(_HTTP11ClientFactory):
@@ -148,7 +147,7 @@ class KuboRPC:
             raise RPCError(f"{command} was answered {status}")
         try:
             answer = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RPCError(f"{command} was not answered with JSON") from error
         if not isinstance(answer, dict):
             raise RPCError(f"{command} was not answered with a JSON object")
@@ -183,7 +182,7 @@ class _BoundedBody(Protocol):
         self._size += len(data)
         if self._size > _ANSWER_BYTES_MAX and not self._done.called:
             self._done.errback(RPCError(f"the node's answer is longer than {_ANSWER_BYTES_MAX} bytes"))
-            cast("ITCPTransport", self.transport).abortConnection()
+            cast("ITransport", self.transport).loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._done.called:
