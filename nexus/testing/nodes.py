@@ -16,7 +16,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from nexus.errors import EngineUnreachableError, NameTakenError, NexusError, NodeNotReadyError
+from nexus.errors import ContainerNotFoundError, EngineUnreachableError, NameTakenError, NexusError, NodeNotReadyError
 from nexus.interfaces import INodeObserver, INodes, ISubscription
 from nexus.model import (
     ContainerState,
@@ -234,7 +234,7 @@ class MemoryNodes:
                 disk_cap_bytes=network.resources.disk_bytes,
                 peer_id=f"peer-of-{network.name}",
                 peers_connected=0,
-                swarm_multiaddrs=(f"/ip4/127.0.0.1/tcp/{node.lease.swarm_port}",),
+                swarm_multiaddrs=(f"/ip4/127.0.0.1/tcp/{node.lease.swarm_port}/p2p/peer-of-{network.name}",),
                 swarm_key_fingerprint="fingerprint",
                 agent_version="memory",
             )
@@ -248,7 +248,7 @@ class MemoryNodes:
             self._check_running(node)
             return NodeIdentity(
                 peer_id=f"peer-of-{network.name}",
-                swarm_multiaddrs=(f"/ip4/127.0.0.1/tcp/{node.lease.swarm_port}",),
+                swarm_multiaddrs=(f"/ip4/127.0.0.1/tcp/{node.lease.swarm_port}/p2p/peer-of-{network.name}",),
             )
 
         return self._call("identify_node", network.name, identify)
@@ -268,7 +268,7 @@ class MemoryNodes:
         def diagnose() -> NodeDiagnosis:
             present = next((one for one in self._nodes if one.container_id == node.container_id), None)
             if present is None:
-                raise NodeNotReadyError(node.id.network, "has no container")
+                raise ContainerNotFoundError(f"inspect container {node.container_id}", "there is none of that id")
             return NodeDiagnosis(
                 node=node.id,
                 container_id=node.container_id,

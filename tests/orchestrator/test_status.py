@@ -24,7 +24,7 @@ class StatusTests(OrchestratorTestCase):
         """A running network is measured."""
         status = self.status()
         self.assertEqual((status.state, status.peer_id), (NetworkState.ONLINE, "peer-of-demo"))
-        self.assertEqual(status.swarm_multiaddrs, ("/ip4/127.0.0.1/tcp/4000",))
+        self.assertEqual(status.swarm_multiaddrs, ("/ip4/127.0.0.1/tcp/4000/p2p/peer-of-demo",))
 
     def test_asked_seldom(self) -> None:
         """However often it is asked for, the node is asked every other second, and no database ever."""
