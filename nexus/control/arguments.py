@@ -40,7 +40,7 @@ def decode_arguments(method: str, arguments: Mapping[str, str]) -> Any:
     values: dict[str, Any] = {}
     for spelling, text in arguments.items():
         _set(request, values, spelling.split("."), text, "")
-    return wire.convert(request, values)
+    return wire.decode_params(request, msgspec.json.encode(values))
 
 
 def encode_answer(answer: object, *, pretty: bool = False) -> str:
@@ -78,7 +78,7 @@ def _plain(name: str) -> str:
 
 
 def _set(kind: type, values: dict[str, Any], path: list[str], text: str, prefix: str) -> None:
-    """Put one argument into `values`, which become a `kind`."""
+    """Put one argument into `values`, which become the JSON text of a `kind`."""
     types = wire.types_of(kind)
     name = next((name for name in types if _plain(name) == _plain(path[0])), None)
     if name is None:
@@ -98,10 +98,10 @@ def _set(kind: type, values: dict[str, Any], path: list[str], text: str, prefix:
     values[name] = text if inner is str else _read_json(full, inner, text)
 
 
-def _read_json(name: str, kind: Any, text: str) -> Any:
+def _read_json(name: str, kind: Any, text: str) -> msgspec.Raw:
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        return msgspec.json.decode(text, type=msgspec.Raw)
+    except ValueError:
         raise InvalidError(name, f"{text!r} is not JSON", _words_and_example(kind)) from None
 
 

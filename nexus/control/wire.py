@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -30,6 +30,10 @@ _JSON_WORDS: Final = {
     "null": "null",
 }
 
+# Members and items are kept as text: their numbers may be larger than any that Python's or msgspec's own types hold.
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
 
 def encode(message: object) -> bytes:
     """`message` as JSON: every field, times in ISO 8601, enumerations as their text."""
@@ -49,22 +53,14 @@ def decode_params(kind: type[T], params: bytes | None) -> T:
 
     :raises InvalidError: naming the field; for positional parameters, `params`.
     """
-    value = msgspec.json.decode(params) if params is not None else {}
-    if isinstance(value, list):
-        if value:
+    text = params or b"{}"
+    if text.startswith(b"["):
+        if _decode_items(text):
             raise InvalidError("params", "parameters are given by name", "an object of " + _listed(names_of(kind)))
-        value = {}
-    return convert(kind, value)
-
-
-def convert(kind: type[T], value: Mapping[str, Any]) -> T:
-    """The request that these JSON values make.
-
-    :raises InvalidError: naming the field.
-    """
-    _check_names(kind, value, "")
+        text = b"{}"
+    _check_names(kind, text, "")
     try:
-        return msgspec.convert(value, kind, strict=True)
+        return msgspec.json.decode(text, type=kind, strict=True)
     except msgspec.ValidationError as error:
         raise _explain(kind, str(error)) from None
 
@@ -113,16 +109,16 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if names else "no parameters"
 
 
-def _check_names(kind: Any, value: object, prefix: str) -> None:
+def _check_names(kind: Any, text: bytes, prefix: str) -> None:
     """msgspec ignores members that a dataclass lacks; a misspelt parameter must not be ignored."""
     kind = without_none(kind)
-    if not (isinstance(kind, type) and is_dataclass(kind) and isinstance(value, Mapping)):
+    if not (isinstance(kind, type) and is_dataclass(kind) and text.startswith(b"{")):
         return
     types = types_of(kind)
-    for name, item in value.items():
+    for name, item in _decode_members(text).items():
         if name not in types:
             raise InvalidError(f"{prefix}{name}", "there is no such parameter", nearest(name, list(types)))
-        _check_names(types[name], item, f"{prefix}{name}.")
+        _check_names(types[name], bytes(item), f"{prefix}{name}.")
 
 
 def _explain(kind: type, problem: str) -> InvalidError:
