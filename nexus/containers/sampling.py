@@ -83,6 +83,10 @@ class Sampler:
         self._lock = Lock()
         self._last: OrderedDict[str, Sample] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many samples are kept."""
+        return len(self._last)
+
     def measure(self, container_id: str, take: Callable[[], Sample | None]) -> ContainerStats | None:
         """The use since the last time, if that was a short while ago, else over the engine's next interval.
 

@@ -35,7 +35,7 @@ ENGINE_FAILURES: Final = (
 """All that the SDK raises when the engine refuses, fails or is not there."""
 
 _EXPLANATION_MAX: Final = 500
-_BOUND_ADDRESS: Final = re.compile(r"Bind for (\S+) failed|listen (?:tcp|udp)\d? (\S+?): ")
+_BOUND_ADDRESS: Final = re.compile(r"(?:Bind for |listen tcp\d? |bind host port for )(?P<address>\S+?:\d+)\b")
 
 _MEANINGS: Final[tuple[tuple[str, type[EngineError], str], ...]] = (
     ("no space left on device", NoSpaceError, "the engine's disk is full: free some space there"),
@@ -75,7 +75,8 @@ def translate(
         if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, requests.RequestException):
             return _unreachable(operation, cause.errno, socket.removeprefix("unix://"))
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return EngineUnreachableError(operation, f"the engine closed the connection at {socket}; is it restarting?")
+        path = socket.removeprefix("unix://")
+        return EngineUnreachableError(operation, f"the engine closed the connection at {path}: is it restarting?")
     return EngineError(operation, _plain(str(error)) or type(error).__name__)
 
 
@@ -102,7 +103,7 @@ def _refusal(operation: str, response: requests.Response) -> EngineError:
     for fragment, kind, meaning in _MEANINGS:
         if fragment in lower:
             bound = _BOUND_ADDRESS.search(said)
-            address = (bound[1] or bound[2]) if bound else "the container's address"
+            address = bound["address"] if bound else "the container's address"
             return kind(operation, f"{meaning.format(address=address)} (the engine says: {said})")
     if response.status_code == 409:
         return ContainerConflictError(operation, said)

@@ -1,0 +1,135 @@
+"""A container's use, from samples of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from nexus.containers.sampling import Sample, Sampler, read_sample
+
+AT = datetime(2026, 11, 23, 18, 0, 0, tzinfo=UTC)
+
+
+def make_answer(**fields: Any) -> dict[str, Any]:
+    """An answer of a host with cgroup v1 (Docker 20.10, shortened)."""
+    return {
+        "read": "2026-11-23T18:00:00Z",
+        "preread": "0001-01-01T00:00:00Z",
+        "pids_stats": {"current": 7},
+        "cpu_stats": {"cpu_usage": {"total_usage": 5_000_000_000}, "system_cpu_usage": 1, "online_cpus": 2},
+        "memory_stats": {
+            "usage": 50_000_000,
+            "stats": {"inactive_file": 1, "total_inactive_file": 20_000_000},
+            "limit": 64_000_000,
+        },
+        "networks": {"eth0": {"rx_bytes": 10, "tx_bytes": 20}, "eth1": {"rx_bytes": 1, "tx_bytes": 2}},
+        **fields,
+    }
+
+
+def make_sample(after_s: float = 0, cpu_s: float = 0) -> Sample:
+    """A sample, `after_s` seconds after the first, when `cpu_s` seconds of CPU had been used."""
+    return Sample(
+        at=AT + timedelta(seconds=after_s),
+        cpu_ns=round(cpu_s * 10**9),
+        memory_used_bytes=1,
+        memory_cap_bytes=2,
+        network_received_bytes=3,
+        network_sent_bytes=4,
+        pids=5,
+    )
+
+
+class SampleTests(SynchronousTestCase):
+    """One answer of the engine."""
+
+    def test_read(self) -> None:
+        """Counters are read, those of all networks together, and memory without the idle file cache."""
+        expected = Sample(
+            at=AT,
+            cpu_ns=5_000_000_000,
+            memory_used_bytes=30_000_000,
+            memory_cap_bytes=64_000_000,
+            network_received_bytes=11,
+            network_sent_bytes=22,
+            pids=7,
+        )
+        self.assertEqual(read_sample(make_answer()), expected)
+
+    def test_read_of_cgroup_v2(self) -> None:
+        """A host with cgroup v2 calls the idle file cache otherwise."""
+        memory = {"usage": 50_000_000, "stats": {"inactive_file": 15_000_000}, "limit": 64_000_000}
+        sample = read_sample(make_answer(memory_stats=memory))
+        assert sample is not None
+        self.assertEqual(sample.memory_used_bytes, 35_000_000)
+
+    def test_without_network(self) -> None:
+        """A container without a network has no traffic, and one whose cache is larger than its use has none of that."""
+        memory = {"usage": 10, "stats": {"inactive_file": 15}, "limit": 20}
+        sample = read_sample(make_answer(networks=None, memory_stats=memory))
+        assert sample is not None
+        self.assertEqual((sample.network_sent_bytes, sample.memory_used_bytes), (0, 0))
+
+    def test_not_running(self) -> None:
+        """For a container that does not run the engine answers zeros: no sample."""
+        self.assertIsNone(read_sample(make_answer(read="0001-01-01T00:00:00Z", memory_stats={})))
+        self.assertIsNone(read_sample(make_answer(memory_stats={})))
+
+
+class SamplerTests(SynchronousTestCase):
+    """Use between two samples."""
+
+    def measure(self, sampler: Sampler, *samples: Sample | None) -> float | None:
+        """The CPU use, when the engine gives these samples and no more are asked for."""
+        coming = iter(samples)
+        stats = sampler.measure("a", lambda: next(coming))
+        self.assertEqual(list(coming), [])
+        return None if stats is None else stats.cpu_percent
+
+    def test_first_time(self) -> None:
+        """The first time it takes two samples; CPU is per cent of one core."""
+        self.assertEqual(self.measure(Sampler(), make_sample(0, 1.0), make_sample(1, 2.5)), 150)
+
+    def test_again(self) -> None:
+        """The next time one sample is enough: the use since the last time."""
+        sampler = Sampler()
+        self.measure(sampler, make_sample(0, 0), make_sample(1, 1))
+        self.assertEqual(self.measure(sampler, make_sample(11, 2)), 10)
+        self.assertEqual(self.measure(sampler, make_sample(12, 2)), 0)
+
+    def test_long_after(self) -> None:
+        """A sample of more than a minute ago is not used."""
+        sampler = Sampler()
+        self.measure(sampler, make_sample(0, 0), make_sample(1, 1))
+        self.assertEqual(self.measure(sampler, make_sample(62, 40), make_sample(63, 40.5)), 50)
+
+    def test_same_sample(self) -> None:
+        """Asked twice within one of the engine's intervals, it waits for the next."""
+        sampler = Sampler()
+        self.measure(sampler, make_sample(0, 0), make_sample(1, 1))
+        self.assertEqual(self.measure(sampler, make_sample(1, 1), make_sample(2, 1.25)), 25)
+
+    def test_restarted(self) -> None:
+        """After a restart the counters begin again, and so does the measurement."""
+        sampler = Sampler()
+        self.measure(sampler, make_sample(0, 5), make_sample(1, 6))
+        self.assertEqual(self.measure(sampler, make_sample(3, 0.1), make_sample(4, 0.2)), 10.0)
+
+    def test_stopped(self) -> None:
+        """A container that does not run, or stops meanwhile, has no use."""
+        self.assertIsNone(self.measure(Sampler(), None))
+        self.assertIsNone(self.measure(Sampler(), make_sample(), None))
+
+    def test_many(self) -> None:
+        """However many containers come and go, only so many samples are kept; the latest are."""
+        sampler = Sampler()
+        for number in range(1500):
+            samples = iter((make_sample(0, 0), make_sample(1, 0)))
+            sampler.measure(str(number), lambda samples=samples: next(samples))  # type: ignore[misc]
+        self.assertEqual(len(sampler), 1024)
+        latest = sampler.measure("1499", lambda: replace(make_sample(2, 1)))
+        assert latest is not None
+        self.assertEqual(latest.cpu_percent, 100)
