@@ -59,8 +59,6 @@ class Upkeep:
             self.wake()
             return
         todo = hosted.plan(hosted.record, nodes)
-        for difference in todo.differences:
-            log.info("network {network}: {difference}", network=hosted.name, difference=difference)
         try:
             for step in todo.steps:
                 hosted.do(step)
@@ -68,7 +66,10 @@ class Upkeep:
                 hosted.serve(todo.node.node)
                 self.served()
                 log.info("the running node of {network} is taken over", network=hosted.name)
-            elif todo.node is not None:
+                return
+            for difference in todo.differences:
+                log.warn("network {network}: {difference}", network=hosted.name, difference=difference)
+            if todo.node is not None:
                 self.wake()
         except NexusError as error:
             self._failed(error)
@@ -197,7 +198,7 @@ class Upkeep:
             hosted.withdraw(NetworkState.FAILED)
             self.wake(wait_s)
             return
-        log.info("bringing back the node of {network}: {step}", network=hosted.name, step=step)
+        log.info("bringing back the node of {network}: {step}", network=hosted.name, step=type(step).__name__)
         if hosted.node is None:
             hosted.withdraw(NetworkState.STARTING)
         hosted.serve(await hosted.obtain(step, record, attempt, self._create_unhurried))
