@@ -180,7 +180,7 @@ class LogTests(SynchronousTestCase):
             ("grüße \N{NO-BREAK SPACE}x".encode(), "grüße  x"),
             (b"\xff\xfe", "\N{REPLACEMENT CHARACTER}" * 2),
             (b"open \x1b", "open"),
-            (b"open \x1b[31", "open [31"),
+            (b"open \x1b[31", "open 31"),
         ):
             self.assertEqual(answers.log_lines(output, 5), [line], output)
 

@@ -17,7 +17,7 @@ class ArchiveTests(SynchronousTestCase):
     def test_parents(self) -> None:
         """The directories above a file are told from the nearest up, without the root."""
         self.assertEqual(list(parents("/a/b/c")), ["/a/b", "/a"])
-        self.assertEqual(list(parents("//a//./b/c")), ["/a/b", "/a"])
+        self.assertEqual(list(parents("/a//./b/c")), ["/a/b", "/a"])
         self.assertEqual(list(parents("/c")), [])
 
     def test_entries(self) -> None:

@@ -20,6 +20,6 @@ class ImportTests(SynchronousTestCase):
     """A process that starts."""
 
     def test_nothing_before_the_first_call(self) -> None:
-        """A runtime is made without the SDK's import (a tenth of a second), without a connection and without a thread."""
+        """A runtime is made without importing the SDK (a tenth of a second), connecting, or starting a thread."""
         result = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
         self.assertEqual((result.stdout, result.stderr), ("[] 1\n", ""))

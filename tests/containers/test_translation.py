@@ -57,10 +57,10 @@ REFUSALS: tuple[tuple[int, str, type[EngineError], str], ...] = (
     (
         500,
         # Docker 28.
-        "failed to set up container networking: driver failed programming external connectivity on endpoint x: failed to"
-        " bind host port for 127.0.0.1:24998:172.17.0.2:80/tcp: address already in use",
+        "failed to set up container networking: driver failed programming external connectivity on endpoint x"
+        f" ({ID}): failed to bind host port for 127.0.0.1:24998:172.17.0.2:80/tcp: address already in use",
         PortTakenError,
-        "in use",
+        "127.0.0.1:24998 is in use",
     ),
     (403, "Address already in use", PortTakenError, "the container's address is in use"),
     (
@@ -197,7 +197,7 @@ class TranslationTests(SynchronousTestCase):
         self.assertIs(translate("start", error), error)
 
     def test_what_is_caught(self) -> None:
-        """All of the SDK's, its HTTP library's and the sockets' errors are the engine's failures; our own bugs aren't."""
+        """The SDK's, its HTTP library's and the sockets' errors are the engine's failures; our own bugs are not."""
         for failure in (make_refusal(500, "x"), make_broken(OSError(1, "x")), DockerException(), OSError()):
             self.assertIsInstance(failure, ENGINE_FAILURES)
         for bug in (KeyError("Id"), TypeError(), ValueError()):
