@@ -37,13 +37,20 @@ _HOST: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?P<port>:\d{1
 
 
 class ControlRequest(Request):
-    """A request whose body is refused as soon as it is known to be too long, and never kept."""
+    """A request whose body is refused as soon as it is known to be too long, and is never parsed as a form.
 
+    :ivar content_types: the Content-Type fields.
+    """
+
+    content_types: Sequence[bytes] = ()
     _refused = False
     _received_bytes = 0
 
     def gotLength(self, length: int | None) -> None:
         """The head is complete."""
+        # Taken away, since twisted.web would parse a form before anybody has looked at the key.
+        self.content_types = self.requestHeaders.getRawHeaders(b"content-type", [])
+        self.requestHeaders.removeHeader(b"content-type")
         too_long = length is not None and length > BODY_BYTES_MAX
         super().gotLength(0 if too_long else length)
         if too_long and self.channel is not None:
@@ -80,7 +87,7 @@ class ControlRequest(Request):
 
 
 class ControlResource(Resource):
-    """The one resource, at `/`.
+    """The one resource, at `/`; its requests are `ControlRequest`s.
 
     :param key: the bearer key that TCP clients must have; without one, none of them is let in. Clients on a unix socket
         need none: its mode says who may connect.
@@ -94,7 +101,7 @@ class ControlResource(Resource):
         self._key = key
         self._clock = clock
 
-    def render(self, request: Request) -> bytes | int:
+    def render(self, request: ControlRequest) -> bytes | int:
         """Answer, or refuse."""
         refusal = self._refusal(request)
         if refusal is not None:
@@ -121,7 +128,7 @@ class ControlResource(Resource):
             _set_headers(request, None)
         request.finish()
 
-    def _refusal(self, request: Request) -> tuple[int, str] | None:
+    def _refusal(self, request: ControlRequest) -> tuple[int, str] | None:
         """Status and text, if the request is not to be carried out."""
         is_local = isinstance(request.getHost(), UNIXAddress)
         if request.requestHeaders.hasHeader(b"origin"):
@@ -189,8 +196,8 @@ def _is_loopback(hosts: Sequence[bytes]) -> bool:
         return False
 
 
-def _is_json(request: Request) -> bool:
-    types = request.requestHeaders.getRawHeaders(b"content-type", [])
+def _is_json(request: ControlRequest) -> bool:
+    types = request.content_types
     encodings = request.requestHeaders.getRawHeaders(b"content-encoding", [b"identity"])
     return (
         len(types) == 1

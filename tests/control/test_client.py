@@ -20,7 +20,7 @@ from zope.interface import implementer
 from nexus.control.client import ControlClient, ControlRefusedError, ControlUnreachableError
 from nexus.control.faults import ERROR_CODES, RemoteError
 from nexus.control.methods import METHODS
-from nexus.control.resource import ControlResource
+from nexus.control.resource import control_factory
 from nexus.errors import (
     ConflictError,
     DatabaseError,
@@ -43,6 +43,13 @@ KEY = Secret("a-key-of-the-control-api-in-tests-0")
 URL = "http://127.0.0.1:5050"
 
 
+def make_agent(control: INetworkControl) -> RequestTraversalAgent:
+    """Carries requests to the control API in front of `control`, over transports in memory."""
+    agent = RequestTraversalAgent(Resource())
+    agent._serverFactory = control_factory(control, KEY, Clock())
+    return agent
+
+
 class MemoryControlTests(NetworkControlTests, TestCase):
     """The fake keeps the contract."""
 
@@ -54,7 +61,7 @@ class ControlClientContractTests(NetworkControlTests, TestCase):
     """The client keeps the contract of what is at the other end."""
 
     def make_control(self) -> INetworkControl:
-        agent = RequestTraversalAgent(ControlResource(MemoryControl(), KEY, Clock()))
+        agent = make_agent(MemoryControl())
         return ControlClient(Clock(), URL, KEY, agent=agent)
 
     async def test_ping(self) -> None:
@@ -108,7 +115,7 @@ class ControlClientErrorTests(SynchronousTestCase):
 
     def start_with(self, error: Exception) -> NexusError:
         """What a caller of StartNetwork gets when the server fails with `error`."""
-        agent = RequestTraversalAgent(ControlResource(FailingControl(error), KEY, Clock()))
+        agent = make_agent(FailingControl(error))
         client = ControlClient(Clock(), URL, KEY, agent=agent)
         got = self.failureResultOf(client.start_network(NetworkName(network="demo")), NexusError).value
         assert isinstance(got, NexusError)
@@ -149,7 +156,7 @@ class ControlClientErrorTests(SynchronousTestCase):
 
     def test_wrong_key(self) -> None:
         """A wrong key is told, and not shown."""
-        agent = RequestTraversalAgent(ControlResource(MemoryControl(), KEY, Clock()))
+        agent = make_agent(MemoryControl())
         client = ControlClient(Clock(), URL, Secret("another-key"), agent=agent)
         error = self.failureResultOf(client.ping(Ping()), ControlRefusedError).value
         self.assertEqual(error.status, 401)
@@ -199,7 +206,7 @@ class ControlClientErrorTests(SynchronousTestCase):
 
     def test_call(self) -> None:
         """Any method can be called by its name."""
-        agent = RequestTraversalAgent(ControlResource(MemoryControl(), KEY, Clock()))
+        agent = make_agent(MemoryControl())
         client = ControlClient(Clock(), URL, KEY, agent=agent)
         pong = self.successResultOf(client.call("Ping", Ping()))
         self.assertIsInstance(pong, METHODS["Ping"].answer)
