@@ -133,8 +133,7 @@ class ClientConnection:
         self._buffer = self._buffer + data if self._buffer else data
         if state is State.HEAD:
             self._advance()
-        else:
-            self._update_reading()
+        self._update_reading()
 
     def connectionLost(self, reason: Failure) -> None:
         """See `IProtocol.connectionLost`. A client that closes while its response is under way has left (edge.md
@@ -158,6 +157,8 @@ class ClientConnection:
         self.write_blocked = False
         if self._exchange is not None:
             self._exchange.client_unblocked()
+        self._advance()
+        self._update_reading()
 
     def stopProducing(self) -> None:
         """The transport is gone; `connectionLost` follows."""
@@ -192,10 +193,9 @@ class ClientConnection:
             self.close()
         else:
             self._state = State.HEAD
-            self._update_reading()
             self.timer.start(Phase.KEEP_ALIVE, self._context.config.keep_alive_timeout_s)
-            if self._buffer:
-                self._advance()
+            self._advance()
+            self._update_reading()
 
     def close_if_idle(self) -> None:
         """Close it unless a request is under way, or has begun to arrive."""
@@ -242,8 +242,8 @@ class ClientConnection:
         self.transport.loseWriteConnection()
 
     def _update_reading(self) -> None:
-        ahead = self._state in (State.BODY, State.BUSY) and len(self._buffer) >= BUFFERED_BYTES_MAX
-        reading = not (self._is_held or ahead)
+        waits = self._state in (State.BODY, State.BUSY) or self.write_blocked
+        reading = not (self._is_held or (waits and len(self._buffer) >= BUFFERED_BYTES_MAX))
         if reading is not self._is_reading and self._state is not State.CLOSED:
             self._is_reading = reading
             if reading:
@@ -252,13 +252,13 @@ class ClientConnection:
                 self.transport.pauseProducing()
 
     def _advance(self) -> None:
-        """Begin the requests that have arrived, one after the other, for as long as each ends at once. A loop, not a
-        recursion: a client may pipeline hundreds of them."""
+        """Begin the requests that have arrived, one after the other, for as long as each ends at once and the client takes
+        its answers. A loop, not a recursion: a client may pipeline hundreds of them."""
         if self._advancing:
             return
         self._advancing = True
         try:
-            while self._state is State.HEAD and self._buffer and self._begin_request():
+            while self._state is State.HEAD and self._buffer and not self.write_blocked and self._begin_request():
                 pass
         finally:
             self._advancing = False
@@ -306,7 +306,6 @@ class ClientConnection:
             )
         self._exchange = exchange
         exchange.begin()
-        self._update_reading()
         return True
 
     def _reject(self, answer: Answer, ended: str, head: RequestHead | None) -> None:

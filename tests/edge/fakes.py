@@ -5,7 +5,7 @@ Everything that a reactor would do later is a delayed call of the test's clock a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import cast
 
 from twisted.internet.address import IPv4Address
@@ -449,6 +449,26 @@ class EdgeTestCase(SynchronousTestCase):
             self.clock.advance(0)
 
 
+class RelayTestCase(EdgeTestCase):
+    """A running network whose node the test plays."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.publish()
+
+    def upload(self, *lines: bytes, path: bytes = b"/api/v0/add") -> tuple[Peer, Peer]:
+        """A chunked upload whose body has not begun, and the node's end."""
+        client = self.ask(self.api_request(path, b"Transfer-Encoding: chunked", *lines))
+        node = self.rpc().last
+        node.take()
+        return client, node
+
+    def download(self, *lines: bytes) -> tuple[Peer, Peer]:
+        """A gateway request, and the node's end."""
+        client = self.ask(self.gateway_request(b"/ipfs/cid", *lines))
+        return client, self.gateway().last
+
+
 def parse_response(data: bytes) -> tuple[int, dict[bytes, list[bytes]], bytes]:
     """Status, fields by lower-case name, and what is behind the head."""
     head, _, rest = data.partition(b"\r\n\r\n")
@@ -476,4 +496,6 @@ def without_date(response: bytes) -> bytes:
     return b"\r\n".join(line for line in response.split(b"\r\n") if not line.startswith(b"Date: "))
 
 
-Play = Callable[[Peer], None]
+OK_EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+"""A response's head without its empty line."""

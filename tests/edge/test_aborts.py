@@ -1,0 +1,98 @@
+"""Peers that leave, and messages that are cut."""
+
+from __future__ import annotations
+
+from tests.edge.fakes import CHUNKED_HEAD, Peer, RelayTestCase, parse_response
+
+
+class AbortTests(RelayTestCase):
+    """A cut message never looks like a whole one."""
+
+    def test_client_leaves_during_upload(self) -> None:
+        """The node's request is reset the moment that the client goes, by FIN or RST."""
+        for leave in (Peer.close, Peer.reset):
+            client, node = self.upload()
+            client.send(b"3\r\nabc\r\n")
+            leave(client)
+            self.assertTrue(node.is_aborted)
+            self.assertEqual(self.ended(), "client_gone")
+
+    def test_client_leaves_during_response(self) -> None:
+        """Likewise while the response is coming, or has not begun."""
+        for response in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"):
+            client, node = self.download()
+            node.send(response)
+            client.close()
+            self.assertTrue(node.is_aborted)
+            self.assertEqual(self.ended(), "client_gone")
+
+    def test_client_leaves_during_dial(self) -> None:
+        """A dial that nobody waits for any more is given up."""
+        self.gateway().holds = True
+        client = self.ask(self.gateway_request())
+        client.close()
+        self.assertEqual(self.gateway().cancelled, 1)
+        self.assertEqual(self.ended(), "client_gone")
+
+    def test_node_leaves_in_mid_body(self) -> None:
+        """A response cut short resets the client, for every framing, by FIN or RST of the node."""
+        for head, leaves in (
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", (Peer.close, Peer.reset)),
+            (CHUNKED_HEAD + b"\r\n9\r\nabc", (Peer.close, Peer.reset)),
+            (CHUNKED_HEAD + b"\r\n3\r\nabc\r\n", (Peer.close, Peer.reset)),
+            (CHUNKED_HEAD + b"\r\n3\r\nabc\r\n0\r\n", (Peer.close, Peer.reset)),
+            (b"HTTP/1.1 200 OK\r\n\r\nabc", (Peer.reset,)),
+        ):
+            for leave in leaves:
+                client, node = self.download()
+                node.send(head)
+                leave(node)
+                self.assertTrue(client.is_aborted, head)
+                self.assertFalse(client.received.endswith(b"0\r\n\r\n"))
+                self.assertEqual(self.ended(), "node_gone")
+
+    def test_node_leaves_an_http_1_0_client(self) -> None:
+        """The client of a close-delimited response is reset, since an end would look whole."""
+        client = self.ask(b"GET / HTTP/1.0\r\nHost: demo.gateway.localhost\r\n\r\n")
+        node = self.gateway().last
+        node.send(CHUNKED_HEAD + b"\r\n3\r\nabc\r\n")
+        node.close()
+        self.assertTrue(client.is_aborted)
+
+    def test_node_leaves_before_answering(self) -> None:
+        """502 while an answer is possible."""
+        for sent in (b"", b"HTTP/1.1 200 OK\r\nConte", b"HTTP/1.1 103 Early Hints\r\n\r\n"):
+            client, node = self.download()
+            node.send(sent)
+            client.take()
+            node.close()
+            self.assertEqual(parse_response(client.received)[0], 502)
+            self.assertEqual(self.ended(), "node_gone")
+            self.assertTrue(client.is_open)
+
+    def test_node_leaves_during_upload(self) -> None:
+        """502 in mid-upload, and the client gets to read it although its body is not read."""
+        client, node = self.upload()
+        client.send(b"3\r\nabc\r\n")
+        node.reset()
+        status, fields, _ = parse_response(client.received)
+        self.assertEqual((status, fields[b"connection"]), (502, [b"close"]))
+        self.assertTrue(client.is_half_closed)
+        self.pass_time(5)
+        self.assertTrue(client.is_aborted)
+
+    def test_malformed_upload(self) -> None:
+        """A body that breaks its framing in mid-upload is answered 400, and the node's request reset."""
+        client, node = self.upload()
+        client.send(b"3\r\nabc\r\nZZ\r\n")
+        self.assertEqual(parse_response(client.received)[0], 400)
+        self.assertTrue(node.is_aborted, "the node must not take the upload for complete")
+        self.assertEqual(self.ended(), "malformed_request")
+
+    def test_malformed_upload_after_response_began(self) -> None:
+        """Where the response has begun, both are reset."""
+        client, node = self.upload()
+        node.send(CHUNKED_HEAD + b"\r\n")
+        client.send(b"3\nabc")
+        self.assertTrue(client.is_aborted)
+        self.assertTrue(node.is_aborted)
