@@ -116,13 +116,19 @@ class EventStream:
                 self._follow(self._feed())
                 self._delay_s = _RECONNECT_FIRST_S
             except EngineError as error:
-                if self._closing.is_set():
-                    return
-                if not self._is_lost:
+                if not self._is_lost and not self._closing.is_set():
                     _log.warn("the engine's event stream is lost; reconnecting: {error}", error=error)
-                self._is_lost = True
-                self._closing.wait(self._delay_s)
-                self._delay_s = min(self._delay_s * 2, _RECONNECT_MAX_S)
+                self._pause()
+            except Exception:
+                # Whatever it is: a watch that ends without a word would be worse.
+                _log.failure("the engine's event stream was not understood; reconnecting")
+                self._pause()
+
+    def _pause(self) -> None:
+        """Remember the loss, and wait longer each time that nothing comes of reconnecting."""
+        self._is_lost = True
+        self._closing.wait(self._delay_s)
+        self._delay_s = min(self._delay_s * 2, _RECONNECT_MAX_S)
 
     def _feed(self) -> Feed:
         return Feed(

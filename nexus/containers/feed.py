@@ -9,7 +9,7 @@ from nexus.container import ContainerEventKind
 from nexus.containers.events import Feed
 from nexus.containers.translation import ENGINE_FAILURES, timed_out, translate
 from nexus.containers.transport import connect
-from nexus.errors import EngineError, EngineUnreachableError
+from nexus.errors import EngineUnreachableError
 
 _OPERATION: Final = "watch containers"
 QUIET_S: Final = 30.0
@@ -48,6 +48,4 @@ def follow(socket: str, timeout_s: int, feed: Feed) -> None:
         if is_open and timed_out(error):
             return
         raise translate(_OPERATION, error, socket=socket, timeout_s=timeout_s) from None
-    except (ValueError, LookupError, TypeError) as error:
-        raise EngineError(_OPERATION, f"an event was not understood ({type(error).__name__})") from None
     raise EngineUnreachableError(_OPERATION, "the engine ended the event stream")

@@ -126,8 +126,7 @@ class EngineThreads:
             closer.join()
             if cut.active():
                 cut.cancel()
-            if self._engine is not None:
-                self._engine.disconnect()
+            self._wires.cut()
             self._ended = True
             for waiting in self._closing or ():
                 waiting.callback(None)

@@ -8,8 +8,9 @@ from docker import APIClient
 from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection, UnixHTTPConnectionPool
 
 from nexus.containers.wires import Wires
-from nexus.errors import EngineError
+from nexus.errors import EngineError, EngineUnreachableError
 
+_OPERATION: Final = "connect to the engine"
 _OLDEST_API: Final = (1, 41)
 """Docker 20.10: the first whose statistics come at once (`one-shot`)."""
 
@@ -48,19 +49,18 @@ class _Adapter(UnixHTTPAdapter):
         super().close()
 
 
-def socket_path(socket: str) -> str:
-    """The path in `unix:///path`, or `socket` itself where it is a path."""
-    return "/" + socket.removeprefix("unix:").lstrip("/")
-
-
 def connect(socket: str, wires: Wires, *, timeout_s: int, connections: int) -> APIClient:
     """A client that speaks the newest API that the engine and the SDK share. Blocks.
 
     Proxies, `.netrc` and the like of the environment are not looked at.
 
-    :raises EngineError: where the engine is too old; otherwise what the SDK raises.
+    :param socket: `unix:///path`.
+    :raises EngineError: where it is no unix socket, or the engine is too old; otherwise what the SDK raises.
     """
-    path = socket_path(socket)
+    path = socket.removeprefix("unix://")
+    if not path.startswith("/"):
+        problem = f"{socket} is not a unix socket (unix:///path): only an engine of this machine can be used"
+        raise EngineUnreachableError(_OPERATION, problem)
     adapter = _Adapter(wires, path, timeout_s, connections)
 
     def client(version: str) -> APIClient:
@@ -71,7 +71,5 @@ def connect(socket: str, wires: Wires, *, timeout_s: int, connections: int) -> A
 
     newest: str = client(".".join(map(str, _OLDEST_API))).version(api_version=False)["ApiVersion"]
     if tuple(map(int, newest.split("."))) < _OLDEST_API:
-        raise EngineError(
-            "connect to the engine", f"it speaks API {newest}, and 1.41 (Docker 20.10) is needed: update the engine"
-        )
+        raise EngineError(_OPERATION, f"it speaks API {newest}, and 1.41 (Docker 20.10) is needed: update the engine")
     return client(newest)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.internet.interfaces import IReactorTime, IReactorUNIX
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import LoopingCall
 
 from nexus.container import ContainerEventKind, FileAsset
@@ -155,6 +157,9 @@ class DockerPatienceTests(DockerTestCase):
         nowhere = await self.refusal_of(self.make_runtime("unix:///nowhere/engine.sock"))
         self.assertIsInstance(nowhere, EngineUnreachableError)
         self.assertIn("there is no socket at /nowhere/engine.sock", str(nowhere))
+        remote = await self.refusal_of(self.make_runtime("tcp://192.0.2.1:2375"))
+        self.assertIsInstance(remote, EngineUnreachableError)
+        self.assertIn("tcp://192.0.2.1:2375 is not a unix socket", str(remote))
         path = self.make_socket().getsockname()
         runtime = self.make_runtime(f"unix://{path}")
         refused = await self.refusal_of(runtime)
@@ -163,6 +168,38 @@ class DockerPatienceTests(DockerTestCase):
         Path(path).unlink()
         Path(path).symlink_to(SOCKET.removeprefix("unix://"))
         self.assertNotEqual(await runtime.check(), "")
+
+    async def answer_with(self, body: bytes) -> str:
+        """The URL of a socket behind which everything is answered with `body`."""
+
+        class Answering(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                assert self.transport is not None
+                self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+        path = self.make_socket().getsockname()
+        Path(path).unlink()
+        port = await UNIXServerEndpoint(IReactorUNIX(reactor), path).listen(Factory.forProtocol(Answering))
+        self.addCleanup(port.stopListening)
+        return f"unix://{path}"
+
+    async def test_engine_that_is_too_old(self) -> None:
+        """An engine without what is needed is told as that."""
+        error = await self.refusal_of(self.make_runtime(await self.answer_with(b'{"ApiVersion": "1.40"}')))
+        self.assertIn("it speaks API 1.40, and 1.41 (Docker 20.10) is needed", str(error))
+
+    async def test_engine_that_makes_no_sense(self) -> None:
+        """What is no answer of an engine is an error, logged with its place; a watch goes on trying."""
+        nonsense = b'{"ApiVersion": "1.41", "Type": "container", "Action": "die"}\n'
+        runtime = self.make_runtime(await self.answer_with(nonsense))
+        error = await self.refusal_of(runtime)
+        self.assertIn("the engine's answer was not understood (KeyError): see the log", str(error))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        observer = RecordingObserver()
+        runtime.watch(self.labels, observer)
+        await self.eventually(lambda: observer.restored > 1, "reopened streams")
+        await runtime.close()
+        self.assertGreater(len(self.flushLoggedErrors(KeyError)), 1)
 
     async def test_engine_that_does_not_answer(self) -> None:
         """An engine that takes a call and says nothing is given up after the time that it has."""
