@@ -252,8 +252,8 @@ class ClientConnection:
                 self.transport.pauseProducing()
 
     def _advance(self) -> None:
-        """Begin the requests that have arrived, one after the other, for as long as each ends at once and the client takes
-        its answers. A loop, not a recursion: a client may pipeline hundreds of them."""
+        """Begin the requests that have arrived, one after the other, for as long as each ends at once and the client
+        takes its answers. A loop, not a recursion: a client may pipeline hundreds of them."""
         if self._advancing:
             return
         self._advancing = True

@@ -94,16 +94,16 @@ class Exchange:
 
     def client_lost(self) -> None:
         """The client has left."""
-        self._release()
         self._record("client_gone")
+        self._release()
 
     def timed_out(self, phase: Phase) -> None:
         """Client or node was given its time."""
 
     def cut(self, ended: str) -> None:
         """Reset both sides."""
-        self._release()
         self._record(ended)
+        self._release()
         self._client.abort()
 
     def _release(self) -> None:

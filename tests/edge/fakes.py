@@ -1,6 +1,7 @@
 """A network in memory: transports with backpressure, clients, and nodes that a test plays itself.
 
-Everything that a reactor would do later is a delayed call of the test's clock at 0 seconds; `EdgeTestCase.settle` lets it happen.
+Everything that a reactor would do later is a delayed call of the test's clock at 0 seconds; `EdgeTestCase.settle`
+lets it happen.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -302,9 +303,13 @@ class FakeStatus:
         self.unreachable: list[tuple[str, int]] = []
         self.pending: list[Deferred[NetworkStatus]] | None = None
         self.failure: Exception | None = None
+        self.cancelled = 0
+
+    def _cancel(self, asked: Deferred[NetworkStatus]) -> None:
+        self.cancelled += 1
 
     def network_status(self, network: str) -> Deferred[NetworkStatus]:
-        asked: Deferred[NetworkStatus] = Deferred()
+        asked: Deferred[NetworkStatus] = Deferred(self._cancel)
         if self.pending is not None:
             self.pending.append(asked)
         elif self.failure is not None:
@@ -331,8 +336,9 @@ class EdgeTestCase(SynchronousTestCase):
         self.status = FakeStatus()
         self.events: list[LogEvent] = []
         self.edge = self.make_edge()
-        globalLogPublisher.addObserver(self._observe)
-        self.addCleanup(globalLogPublisher.removeObserver, self._observe)
+        observer = cast(ILogObserver, self._observe)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def _observe(self, event: LogEvent) -> None:
         if str(event.get("log_namespace", "")).startswith("nexus.edge"):
@@ -383,9 +389,7 @@ class EdgeTestCase(SynchronousTestCase):
         )
         return self.registry.publish(
             name,
-            rules=AccessRules(
-                users=frozenset(users), gateway_public=public, api_allowed_origins=frozenset(origins)
-            ),
+            rules=AccessRules(users=frozenset(users), gateway_public=public, api_allowed_origins=frozenset(origins)),
             state=NetworkState.ONLINE if running else NetworkState.OFFLINE,
             targets=(target,) if running else (),
         )

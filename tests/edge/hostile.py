@@ -1,7 +1,6 @@
 """Messages that must not pass, as data: each with the section, or the advisory, that it comes from.
 
-Hosts and tokens are those of `fakes.EdgeTestCase`; `{token}` stands for a member's token, so that only what a case is about
-is wrong with it.
+Hosts are those of `fakes.EdgeTestCase`, so that only what a case is about is wrong with it.
 """
 
 from __future__ import annotations
@@ -90,7 +89,12 @@ REQUEST_LINES = [
     _R("space first", "RFC 9112 2.2", b" " + GET + b"\r\n"),
     _R("TLS hello", "RFC 8446 4.1.2", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
     _R("target too long", "RFC 9110 15.5.15", b"GET /" + b"a" * 40_000, 414),
-    _R("CONNECT", "RFC 9110 9.3.6", b"CONNECT demo.gateway.localhost:443 HTTP/1.1\r\nHost: demo.gateway.localhost:443\r\n\r\n", 405),
+    _R(
+        "CONNECT",
+        "RFC 9110 9.3.6",
+        b"CONNECT demo.gateway.localhost:443 HTTP/1.1\r\nHost: demo.gateway.localhost:443\r\n\r\n",
+        405,
+    ),
     _R("TRACE", "RFC 9110 9.3.8", _line(b"TRACE / HTTP/1.1"), 405),
 ]
 
@@ -167,9 +171,17 @@ CODINGS = [
     _R("gzip", "RFC 9112 6.1", _post(b"Transfer-Encoding: gzip", body=b"hello")),
     _R("gzip, chunked", "RFC 9112 6.1", _post(b"Transfer-Encoding: gzip, chunked", body=END), 501),
     _R("chunked twice", "RFC 9112 6.1", _post(b"Transfer-Encoding: chunked, chunked", body=END)),
-    _R("chunked on two lines", "RFC 9112 6.1", _post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=END)),
+    _R(
+        "chunked on two lines",
+        "RFC 9112 6.1",
+        _post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=END),
+    ),
     _R("chunked not last", "RFC 9112 6.3", _post(b"Transfer-Encoding: chunked, gzip", body=END)),
-    _R("chunked, identity on two lines", "http-garden", _post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity")),
+    _R(
+        "chunked, identity on two lines",
+        "http-garden",
+        _post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"),
+    ),
     _R("xchunked", "RFC 9112 6.1", _post(b"Transfer-Encoding: xchunked", body=END)),
     _R("vertical tab before chunked", "http-garden", _post(b"Transfer-Encoding: \x0bchunked", body=END)),
     _R("quoted chunked", "RFC 9112 7", _post(b'Transfer-Encoding: "chunked"', body=END)),
@@ -257,7 +269,11 @@ HOSTILE_RESPONSES = [
     _S("204 with a body", "RFC 9110 8.6", b"HTTP/1.1 204 x\r\nContent-Length: 5\r\n\r\nhello"),
     _S("204 chunked", "RFC 9112 6.1", b"HTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\n" + END),
     _S("205 with a body", "RFC 9110 15.3.6", b"HTTP/1.1 205 x\r\nContent-Length: 5\r\n\r\nhello"),
-    _S("101 that nobody asked for", "CVE-2026-88008", b"HTTP/1.1 101 x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\nPRI"),
+    _S(
+        "101 that nobody asked for",
+        "CVE-2026-88008",
+        b"HTTP/1.1 101 x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\nPRI",
+    ),
     _S("interim in HTTP/1.0", "RFC 9110 15.2", b"HTTP/1.0 100 x\r\n\r\n" + OK + b"\r\n"),
     _S("interim with a body", "RFC 9110 8.6", b"HTTP/1.1 103 x\r\nContent-Length: 5\r\n\r\nhello"),
     _S("nine interims", "edge.md 23", b"HTTP/1.1 102 x\r\n\r\n" * 9),

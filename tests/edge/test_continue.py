@@ -39,7 +39,8 @@ class ContinueTests(RelayTestCase):
     def test_authorised_first(self) -> None:
         """Without a token the answer comes at once, and no 100."""
         client = self.ask(
-            b"POST /api/v0/add HTTP/1.1\r\nHost: demo.api.localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+            b"POST /api/v0/add HTTP/1.1\r\nHost: demo.api.localhost\r\nContent-Length: 3\r\n"
+            b"Expect: 100-continue\r\n\r\n"
         )
         self.assertEqual(parse_response(client.received)[0], 401)
         self.assertEqual(self.rpc().connections, [])

@@ -39,7 +39,8 @@ class HostileRequestTests(EdgeTestCase):
         self.assertEqual(self.gateway().connections, [])
 
     def test_chunked_bodies(self) -> None:
-        """A body that breaks chunked framing is answered 400 (431 where it is too much), and the node's request reset."""
+        """A body that breaks chunked framing is answered 400 (431 where it is too much), and the node's request
+        reset."""
         for name, source, body in hostile.HOSTILE_CHUNKS:
             with self.subTest(name):
                 client = self.client()
@@ -90,7 +91,8 @@ class HostileResponseTests(EdgeTestCase):
                 self.assertEqual(self.ended(), "bad_response")
 
     def test_chunked_bodies(self) -> None:
-        """A chunked response that breaks its framing: reset, once its head is out; 502 where it came with the head."""
+        """A chunked response that breaks its framing: reset, once its head is out; 502 where it came with the
+        head."""
         for name, source, body in hostile.HOSTILE_CHUNKS:
             with self.subTest(name):
                 client = self.ask(self.gateway_request())

@@ -225,7 +225,9 @@ class TrailerTests(RelayTestCase):
         """Kubo's late error comes through as the trailer that it is."""
         client, node = self.upload()
         client.send(b"0\r\n\r\n")
-        node.send(CHUNKED_HEAD + b"Trailer: X-Stream-Error\r\n\r\n1\r\na\r\n0\r\nX-Stream-Error: multipart: EOF\r\n\r\n")
+        node.send(
+            CHUNKED_HEAD + b"Trailer: X-Stream-Error\r\n\r\n1\r\na\r\n0\r\nX-Stream-Error: multipart: EOF\r\n\r\n"
+        )
         _, fields, body = parse_response(client.received)
         self.assertEqual(fields[b"trailer"], [b"X-Stream-Error"])
         self.assertNotIn(b"x-stream-error", fields)
@@ -237,7 +239,8 @@ class TrailerTests(RelayTestCase):
         client.send(b"0\r\n\r\n")
         node.send(
             CHUNKED_HEAD + b"Connection: X-Mine\r\nTrailer: X-Ok, Content-Length, Set-Cookie\r\n\r\n0\r\nX-Ok: 1\r\n"
-            b"Content-Length: 5\r\nSet-Cookie: a=b\r\nX-Mine: 1\r\nAccess-Control-Allow-Origin: *\r\nConnection: x\r\n\r\n"
+            b"Content-Length: 5\r\nSet-Cookie: a=b\r\nX-Mine: 1\r\nAccess-Control-Allow-Origin: *\r\n"
+            b"Connection: x\r\n\r\n"
         )
         _, fields, body = parse_response(client.received)
         self.assertEqual(fields[b"trailer"], [b"X-Ok"])
@@ -263,7 +266,9 @@ class TrailerTests(RelayTestCase):
         )
         node = self.rpc().last
         self.assertEqual(parse_request(node.take())[1][b"trailer"], [b"X-Sum"])
-        client.send(b"0\r\nX-Sum: 1\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 1\r\nHost: h\r\nX_Forwarded_Host: h\r\n\r\n")
+        client.send(
+            b"0\r\nX-Sum: 1\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 1\r\nHost: h\r\nX_Forwarded_Host: h\r\n\r\n"
+        )
         self.assertEqual(node.take(), b"0\r\nX-Sum: 1\r\n\r\n")
         client, node = self.upload()
         client.send(b"0\r\nX-Sum: 1\r\n\r\n")

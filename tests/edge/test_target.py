@@ -24,7 +24,12 @@ class HostFormTests(SynchronousTestCase):
 
     def test_spelling(self) -> None:
         """Case, port and one trailing dot do not count."""
-        for host in (b"DEMO.Api.LocalHost", b"demo.api.localhost:8080", b"demo.api.localhost.", b"demo.api.localhost.:80"):
+        for host in (
+            b"DEMO.Api.LocalHost",
+            b"demo.api.localhost:8080",
+            b"demo.api.localhost.",
+            b"demo.api.localhost.:80",
+        ):
             self.assertEqual(resolve(b"/", host, "localhost"), Target("demo", Feature.API, b"/"))
 
     def test_domain_of_several_labels(self) -> None:
@@ -139,7 +144,8 @@ class RoutedTests(EdgeTestCase):
     def test_api_path_form(self) -> None:
         """`/network/n/api/v0/id` reaches `/api/v0/id`."""
         self.ask(
-            b"POST /network/demo/api/v0/id?arg=1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n\r\n" % self.token()
+            b"POST /network/demo/api/v0/id?arg=1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n\r\n"
+            % self.token()
         )
         line, fields, _ = parse_request(self.rpc().last.received)
         self.assertEqual(line, b"POST /api/v0/id?arg=1 HTTP/1.1")

@@ -1,0 +1,119 @@
+"""The access log."""
+
+from __future__ import annotations
+
+from twisted.logger import formatEvent
+
+from tests.edge.fakes import CHUNKED_HEAD, NODE_BEARER, OK_EMPTY, EdgeTestCase
+
+
+class AccessLogTests(EdgeTestCase):
+    """One event per request, with named fields."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.publish()
+
+    def test_fields(self) -> None:
+        """Who asked what of which network, and how it went."""
+        client = self.ask(self.api_request(b"/api/v0/add?arg=x", body=b"abc"))
+        self.clock.advance(0.25)
+        self.rpc().last.send(CHUNKED_HEAD + b"\r\n5\r\nhello\r\n")
+        self.clock.advance(0.5)
+        self.rpc().last.send(b"0\r\n\r\n")
+        (event,) = self.access_events
+        self.assertEqual(
+            {
+                name: event[name]
+                for name in (
+                    "network",
+                    "feature",
+                    "user",
+                    "client",
+                    "method",
+                    "path",
+                    "status",
+                    "bytes_in",
+                    "bytes_out",
+                    "duration_ms",
+                    "first_byte_ms",
+                    "ended",
+                )
+            },
+            {
+                "network": "demo",
+                "feature": "api",
+                "user": "alice",
+                "client": "192.0.2.7",
+                "method": "POST",
+                "path": "/api/v0/add",
+                "status": 200,
+                "bytes_in": 3,
+                "bytes_out": 5,
+                "duration_ms": 750.0,
+                "first_byte_ms": 250.0,
+                "ended": "complete",
+            },
+        )
+        self.assertTrue(client.is_open)
+        self.assertIn("alice POST demo/api /api/v0/add 200", formatEvent(event))
+
+    def test_one_each(self) -> None:
+        """Pipelined requests, answers of our own and rejects have one each."""
+        self.ask(self.gateway_request() + b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" + b"nonsense\r\n\r\n")
+        self.gateway().last.send(OK_EMPTY)
+        self.assertEqual([event["status"] for event in self.access_events], [200, 404, 400])
+        self.assertEqual(self.access_events[1]["network"], None)
+        self.assertEqual(self.access_events[2]["ended"], "malformed_request")
+
+    def test_client_gone(self) -> None:
+        """A client that left before an answer has status 0."""
+        client = self.ask(self.gateway_request())
+        client.close()
+        (event,) = self.access_events
+        self.assertEqual((event["status"], event["first_byte_ms"], event["ended"]), (0, None, "client_gone"))
+
+    def test_no_secrets(self) -> None:
+        """No query, token, bearer, cookie or userinfo in any event, whatever goes wrong."""
+        token = self.token()
+        line = b"Host: demo.api.localhost\r\nAuthorization: Bearer " + token + b"\r\nCookie: cookie-secret\r\n"
+        for request in (
+            b"POST /api/v0/id?api-auth=query-secret HTTP/1.1\r\n" + line + b"\r\n",
+            b"POST http://demo.api.localhost/api/v0/id?query-secret HTTP/1.1\r\n" + line + b"\r\n",
+            b"POST http://userinfo-secret@demo.api.localhost/ HTTP/1.1\r\n" + line + b"\r\n",
+            b"POST /api/v0/shutdown?query-secret HTTP/1.1\r\n" + line + b"\r\n",
+            b"POST /api/v0/id?query-secret HTTP/1.1\r\n" + line + b"Content-Length: x\r\n\r\n",
+            b"POST /api/v0/id?query-secret HTTP/1.1\r\n" + line + b"bad\r\n\r\n",
+            b"CONNECT userinfo-secret@x:80 HTTP/1.1\r\n" + line + b"\r\n",
+            b"GET /ipfs/x?query-secret HTTP/1.1\r\nHost: demo.gateway.localhost\r\n\r\n",
+        ):
+            self.ask(request)
+        for node in self.rpc().connections + self.gateway().connections:
+            node.send(b"query-secret\r\n\r\n")
+        self.assertEqual(len(self.access_events), 8)
+        self.rpc().refuses = True
+        self.ask(b"POST /api/v0/id?query-secret HTTP/1.1\r\n" + line + b"\r\n")
+        for event in self.events:
+            text = repr(event) + (formatEvent(event) or "")
+            for secret in (b"-secret", token, NODE_BEARER.reveal().encode()):
+                self.assertNotIn(secret.decode(), text)
+
+    def test_absolute_form(self) -> None:
+        """The path of an absolute target is told without its authority."""
+        self.ask(b"GET http://demo.gateway.localhost/a/b?c HTTP/1.1\r\nHost: demo.gateway.localhost\r\n\r\n")
+        self.gateway().last.send(OK_EMPTY)
+        self.assertEqual(self.access_events[0]["path"], "/a/b")
+
+
+class SilentTests(EdgeTestCase):
+    """The access log can be off."""
+
+    access_log = False
+
+    def test_off(self) -> None:
+        """Then no event is made; the counters count on."""
+        self.publish()
+        self.ask(self.gateway_request())
+        self.gateway().last.send(OK_EMPTY)
+        self.assertEqual(self.access_events, [])
+        self.assertEqual(self.edge.counters.ended, {"complete": 1})
