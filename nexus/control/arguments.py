@@ -65,10 +65,10 @@ def describe(method: str | None = None) -> str:
             found.documentation,
             "",
             f"Parameters: {_told(found.request)}",
-            *_columns(_rows(found.request)),
+            *_columns(_rows(found.request, tells_null=False)),
             "",
             f"Answer: {_told(found.answer)}",
-            *_columns(_rows(found.answer)),
+            *_columns(_rows(found.answer, tells_null=True)),
         ]
     )
 
@@ -119,16 +119,14 @@ def _parameters(kind: type) -> Iterator[tuple[str, bool]]:
         yield item.name, item.default is MISSING and item.default_factory is MISSING
 
 
-def _rows(kind: type, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _rows(kind: type, *, tells_null: bool, prefix: str = "") -> Iterator[tuple[str, str]]:
     """A message's fields and what they hold, those of messages in it indented."""
-    required = dict(_parameters(kind))
     for name, declared in wire.types_of(kind).items():
         inner = wire.without_none(declared)
-        words = wire.words_for(inner) + (" | null" if inner is not declared and required[name] else "")
-        yield prefix + name, words
+        yield prefix + name, wire.words_for(inner) + (" | null" if tells_null and inner is not declared else "")
         item = next(iter(get_args(inner)), inner)
         if isinstance(item, type) and is_dataclass(item):
-            yield from _rows(item, prefix + "  ")
+            yield from _rows(item, tells_null=tells_null, prefix=prefix + "  ")
 
 
 def _columns(rows: Iterable[tuple[str, str]]) -> list[str]:

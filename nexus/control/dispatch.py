@@ -6,6 +6,7 @@ The calls of a batch are carried out one after the other, in their order, whatev
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -61,13 +62,18 @@ async def _answer_call(control: INetworkControl, call: Call, clock: IReactorTime
             fault = _incident(call.method)
     log.info(
         "control: {method} {network} {outcome} in {duration_s:.3f} s",
-        method=call.method[:64],
-        network=getattr(request, "network", "-"),
+        method=_shown(call.method),
+        network=_shown(getattr(request, "network", "-")),
         outcome="ok" if fault is None else f"{fault.code} {fault.data.get('error', fault.message)}",
         duration_s=clock.seconds() - started,
     )
     call_id = call.id or b"null"
     return jsonrpc.encode_result(call_id, result) if fault is None else jsonrpc.encode_fault(call_id, fault)
+
+
+def _shown(text: str) -> str:
+    """A caller's text as one short word of a log line."""
+    return text if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text) else repr(text[:64])
 
 
 def _unknown(method: str) -> Fault:

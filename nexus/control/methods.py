@@ -55,7 +55,7 @@ class Method:
     @property
     def summary(self) -> str:
         """Its first sentence."""
-        return re.split(r"(?<=[.;]) ", self.documentation)[0].rstrip(".;")
+        return re.split(r"(?<=[.;]) ", self.documentation)[0].rstrip(".;") + "."
 
 
 METHODS: Final = {

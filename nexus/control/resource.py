@@ -159,6 +159,7 @@ class _ControlSite(Site):
     """A site that leaves logging to `dispatch`, which knows what was asked."""
 
     displayTracebacks = False
+    noisy = False
 
     def log(self, request: HTTPRequest) -> None:
         """Nothing."""

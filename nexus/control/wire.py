@@ -56,7 +56,7 @@ def decode_params(kind: type[T], params: bytes | None) -> T:
     text = params or b"{}"
     if text.startswith(b"["):
         if _decode_items(text):
-            raise InvalidError("params", "parameters are given by name", "an object of " + _listed(names_of(kind)))
+            raise InvalidError("params", "parameters are given by name", "by name: " + _listed(names_of(kind)))
         text = b"{}"
     _check_names(kind, text, "")
     try:
@@ -88,11 +88,11 @@ def words_for(kind: Any) -> str:
     kind = without_none(kind)
     if get_origin(kind) is list:
         (item,) = get_args(kind)
-        return "list of texts" if item is str else f"list of {item.__name__}"
+        return "list of texts" if item is str else "list of objects"
     if isinstance(kind, type) and issubclass(kind, Enum):
         return " | ".join(str(option.value) for option in kind)
     if isinstance(kind, type) and is_dataclass(kind):
-        return kind.__name__
+        return "object"
     words = {str: "text", bool: "true | false", int: "whole number", float: "number", datetime: "time, ISO 8601"}
     return words[kind]
 

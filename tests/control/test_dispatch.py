@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from nexus.control.dispatch import answer
@@ -182,6 +182,16 @@ class DispatchTests(SynchronousTestCase):
             ],
         )
         self.assertNotIn("sesame", repr(events))
+
+    def test_log_is_not_written_by_callers(self) -> None:
+        """What a caller calls a method or a network cannot break a log line, nor fill the log."""
+        with capturedLogs() as events:
+            self.ask(MemoryControl(), self.call("x\nforged" * 1000))
+            self.ask(MemoryControl(), self.call("StartNetwork", {"network": "y\nforged" * 1000}))
+        for event in events:
+            line = formatEvent(event)
+            self.assertNotIn("\n", line)
+            self.assertLess(len(line), 250)
 
     def test_discover(self) -> None:
         """rpc.discover describes every method, by OpenRPC."""
