@@ -8,6 +8,10 @@ PYTHON := .venv/bin/python
 TESTS ?= tests
 
 export EDGE_PORT CONTROL_PORT YES
+# Another engine than the usual one, for all that is run from here.
+ifneq ($(DOCKER_HOST),)
+export NEXUS_CONTAINERS__SOCKET ?= $(DOCKER_HOST)
+endif
 
 .PHONY: up down clean test venv engine image lint types imports docs
 

@@ -107,18 +107,23 @@ def run(names: list[str]) -> ProgressReporter:
     return cast(ProgressReporter, runner.run(suite))
 
 
+def measure(names: list[str]) -> ProgressReporter:
+    """Run the tests of `names`, and report how much of Nexus they ran in this process. The daemons that they start, and
+    often kill, are not measured."""
+    measured = coverage.Coverage(config_file=str(ROOT / "pyproject.toml"), data_file=None)
+    measured.start()
+    reporter = run(names)
+    measured.stop()
+    print()
+    measured.report(file=sys.stdout)
+    return reporter
+
+
 def main(arguments: list[str]) -> int:
     """Run, report, and give the exit status."""
-    measure = "--no-coverage" not in arguments
+    wants_coverage = "--no-coverage" not in arguments
     names = [name for name in arguments if name != "--no-coverage"] or ["tests"]
-    measured = coverage.Coverage(config_file=str(ROOT / "pyproject.toml"), data_file=None) if measure else None
-    if measured is not None:
-        measured.start()
-    reporter = run(names)
-    if measured is not None:
-        measured.stop()
-        print()
-        measured.report(file=sys.stdout)
+    reporter = measure(names) if wants_coverage else run(names)
     passed, failed, skipped = (reporter.total(outcome) for outcome in ("passed", "failed", "skipped"))
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
     return 0 if failed == 0 and passed + skipped > 0 else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -16,3 +17,10 @@ _MADE = shutil.ignore_patterns(
 def copy_checkout(destination: Path) -> None:
     """Copy this checkout to `destination`, without anything that was made in it."""
     shutil.copytree(ROOT, destination, ignore=_MADE, symlinks=True)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment, without what would lead a fresh checkout astray: other configurations, this `make`,
+    and this interpreter."""
+    ours = ("NEXUS_", "MAKE", "MFLAGS", "PYTHON", "VIRTUAL_ENV")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.acceptance.checkout import ROOT, copy_checkout
+from tests.acceptance.checkout import ROOT, clean_environment, copy_checkout
 
 
 class InstallTests(SynchronousTestCase):
@@ -18,6 +18,8 @@ class InstallTests(SynchronousTestCase):
     def test_clean_environment(self) -> None:
         """twistd finds the plugin, the command works, and schema and assets are there."""
         directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        self.addCleanup(shutil.rmtree, directory)
         # pip builds in the source tree, where other tests read.
         copy_checkout(directory / "source")
         run(sys.executable, "-m", "venv", str(directory / "venv"))
@@ -45,8 +47,9 @@ class InstallTests(SynchronousTestCase):
 
 def run(*command: str) -> str:
     """What `command` prints, run where no checkout is."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("NEXUS_", "PYTHON"))}
-    done = subprocess.run(command, cwd="/", env=environ, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, cwd="/", env=clean_environment(), capture_output=True, text=True, timeout=300, check=False
+    )
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout

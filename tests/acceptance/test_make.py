@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.acceptance.checkout import copy_checkout
+from tests.acceptance.checkout import clean_environment, copy_checkout
 from tests.acceptance.nexus_process import docker, free_port
 
 SECOND_RUN_S = 30.0
@@ -26,12 +26,13 @@ class MakeTests(SynchronousTestCase):
         """A fresh checkout, and ports that nobody uses."""
         self.checkout = Path(self.mktemp()).absolute()
         copy_checkout(self.checkout)
+        self.addCleanup(shutil.rmtree, self.checkout)
         self.addCleanup(self.make, "clean", {"YES": "1"})
         self.ports = {"EDGE_PORT": str(free_port()), "CONTROL_PORT": str(free_port())}
 
     def make(self, target: str, variables: Mapping[str, str] | None = None, *, status: int = 0) -> str:
         """What `make TARGET` prints, without a terminal."""
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("NEXUS_", "MAKE"))}
+        environ = clean_environment()
         done = subprocess.run(
             ["make", "--no-print-directory", target],
             cwd=self.checkout,
