@@ -244,8 +244,9 @@ KUBO_SWARM_PORT: Final = 4001
 class Node:
     """A network's running (or dead) node: the actual state, as one list call of the engine tells it.
 
-    :ivar revision: a digest of everything the container was made from, secrets included only as a keyed hash;
-        equal revisions need no replacement.
+    :ivar resources: those that the container was made with; caps changed live since are not told here.
+    :ivar revision: a digest of everything the container was made from but its cgroup caps, which change live; secrets
+        included only as a keyed hash. Equal revisions need no replacement.
     """
 
     id: NodeId

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTCP, IReactorTime, IStreamClientEndpoint, ITransport
     from twisted.web.client import URI
     from twisted.web.iweb import IAgent, IResponse
+
+T = TypeVar("T")
 
 _ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 _CONNECT_TIMEOUT_S: Final = 0.25
@@ -165,35 +167,61 @@ class KuboRPC:
 
     async def _exchange(self, url: str, bearer: Secret) -> tuple[int, bytes]:
         headers = Headers({"Authorization": [f"Bearer {bearer.reveal()}"]})
-        response = await self._http.post(url, headers=headers, allow_redirects=False)
-        return response.code, await _body(response)
+        response = await _cancelled_as_such(self._http.post(url, headers=headers, allow_redirects=False))
+        return response.code, await _cancelled_as_such(_BoundedBody.of(response))
+
+
+def _cancelled_as_such(request: Deferred[T]) -> Deferred[T]:
+    """`request`, which fails with `CancelledError` when it is cancelled.
+
+    An agent's fails with this or that, by how far it had come, and a call that somebody gave up would pass for one that
+    the node did not answer.
+    """
+    cancelled = False
+
+    def cancel(_: Deferred[T]) -> None:
+        nonlocal cancelled
+        cancelled = True
+        request.cancel()
+
+    def tell(result: T | Failure) -> None:
+        if not cancelled:
+            outcome.callback(result)
+
+    outcome: Deferred[T] = Deferred(cancel)
+    request.addBoth(tell)
+    return outcome
 
 
 class _BoundedBody(Protocol):
     """Collects a response's body, up to a limit."""
 
-    def __init__(self, done: Deferred[bytes]) -> None:
-        self._done = done
+    def __init__(self) -> None:
+        self.done: Deferred[bytes] = Deferred(lambda _: self._hang_up())
         self._received: list[bytes] = []
         self._size = 0
+
+    @classmethod
+    def of(cls, response: IResponse) -> Deferred[bytes]:
+        """The body of `response`, whole. Fails with `RPCError` when it is too long."""
+        body = cls()
+        response.deliverBody(body)  # type: ignore[no-untyped-call]
+        return body.done
 
     def dataReceived(self, data: bytes) -> None:
         self._received.append(data)
         self._size += len(data)
-        if self._size > _ANSWER_BYTES_MAX and not self._done.called:
-            self._done.errback(RPCError(f"the node's answer is longer than {_ANSWER_BYTES_MAX} bytes"))
-            cast("ITransport", self.transport).loseConnection()
+        if self._size > _ANSWER_BYTES_MAX and not self.done.called:
+            self.done.errback(RPCError(f"the node's answer is longer than {_ANSWER_BYTES_MAX} bytes"))
+            self._hang_up()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._done.called:
+        if self.done.called:
             return
         if isinstance(reason.value, ResponseDone | PotentialDataLoss):
-            self._done.callback(b"".join(self._received))
+            self.done.callback(b"".join(self._received))
         else:
-            self._done.errback(reason)
+            self.done.errback(reason)
 
-
-def _body(response: IResponse) -> Deferred[bytes]:
-    done: Deferred[bytes] = Deferred()
-    response.deliverBody(_BoundedBody(done))  # type: ignore[no-untyped-call]
-    return done
+    def _hang_up(self) -> None:
+        cast("ITransport", self.transport).loseConnection()

@@ -7,10 +7,10 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar, cast
 
 from treq.testing import RequestTraversalAgent
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError, TimeoutError
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IAgent
@@ -123,6 +123,25 @@ class KuboAgentTests(SynchronousTestCase):
         _, (host, port, _, timeout_s, _) = self.dial(ADDRESS)
         self.assertEqual((host, port), ("10.213.4.40", 5001))
         self.assertLess(timeout_s, 1)
+
+    def test_cancelled(self) -> None:
+        """Who gives up a call is told so, however far it had come: a dial, a request, half an answer."""
+        for steps in range(3):
+            asking, (_, _, factory, _, _) = self.dial(ADDRESS)
+            if steps:
+                protocol = factory.buildProtocol(None)
+                transport = StringTransportWithDisconnection()
+                transport.protocol = protocol
+                protocol.makeConnection(transport)
+                self.assertIn(b"POST /api/v0/diag/healthy HTTP/1.1\r\n", transport.value())
+                self.assertIn(b"Authorization: Bearer bearer-text\r\n", transport.value())
+            if steps == 2:
+                protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            self.assertNoResult(asking)
+            asking.cancel()
+            self.failureResultOf(asking, CancelledError)
+            if steps:
+                self.assertFalse(transport.connected)
 
     def test_closed_port(self) -> None:
         """A closed port is told at once, without waiting for another address of a name."""
