@@ -61,6 +61,8 @@ def start() -> None:
 
 
 def _launch(environ: dict[str, str]) -> None:
+    # Left by a daemon that was killed; its number may be another process's by now, which twistd would take for ours.
+    PID_FILE.unlink(missing_ok=True)
     launched = subprocess.run(
         [str(BIN / "twistd"), "--pidfile", str(PID_FILE), "--logfile", str(LOG_FILE), "nexus", "--config", str(CONFIG)],
         cwd=ROOT,

@@ -29,6 +29,8 @@ answers && exit 0
 is_root || fail "no Docker engine answers: start it (systemctl start docker), or as root: apt-get install docker.io"
 
 ensure_packages docker.io
+# Where Debian has the command in a package of its own.
+command -v docker >/dev/null || ensure_packages docker-cli
 # Debian's package starts the engine where an init system runs.
 if [ -d /run/systemd/system ]; then
   say "Starting the Docker engine (systemctl start docker)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -76,6 +77,8 @@ class MakeTests(SynchronousTestCase):
         self.assertIn("EDGE_PORT=", busy)
         self.assertIn(self.ports["EDGE_PORT"], busy)
 
+        # What a killed daemon leaves: a number that is another process's by now.
+        (self.checkout / "var" / "nexus.pid").write_text(str(os.getpid()))
         self.make("up")
         self.assertEqual(self.read(gateway), b"Hello from a private IPFS network.\n")
         self.assertEqual(self.of_instance(instance, "ps", "-q"), containers)
