@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -29,7 +30,9 @@ INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 
 _NULL: Final = b"null"
-_NESTING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_STEPS: Final = bytes(set(range(256)) - set(_STEPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +182,9 @@ def _check(body: bytes) -> None:
         )
     except RecursionError:
         raise _Unfit(f"it nests deeper than {DEPTH_MAX}") from None
-    depth = 0
-    for token in _NESTING.finditer(body):
-        first = body[token.start()]
-        if first in b"[{":
-            depth += 1
-            if depth > DEPTH_MAX:
-                raise _Unfit(f"it nests deeper than {DEPTH_MAX}")
-        elif first in b"]}":
-            depth -= 1
+    brackets = _STRING.sub(b"", body).translate(None, _NO_STEPS)
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEPTH_MAX:
+        raise _Unfit(f"it nests deeper than {DEPTH_MAX}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:
