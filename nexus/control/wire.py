@@ -98,7 +98,7 @@ def words_for(kind: Any) -> str:
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """`name` refused, with the known name that it is nearest to, or all of them."""
+    """The known name that is nearest to `name`; where none is near, all of them."""
     close = get_close_matches(name.lower(), [item.lower() for item in known], 1)
     if close:
         return next(item for item in known if item.lower() == close[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from nexus.database.urls import open_networks, sqlite_path
+from nexus.database.urls import check_database, open_networks, sqlite_path
 from nexus.errors import ConfigError, DatabaseError
 
 
@@ -56,6 +56,15 @@ class OpenTests(TestCase):
         networks = await open_networks(f"sqlite://{path}", reactor)  # type: ignore[arg-type]
         self.addCleanup(networks.close)
         self.assertTrue(path.exists())
+
+    def test_check(self) -> None:
+        """A check makes the database, and tells trouble, without a reactor."""
+        path = Path(self.mktemp()).absolute()
+        check_database(f"sqlite://{path}")
+        self.assertTrue(path.exists())
+        path.write_text("nonsense" * 1000)
+        with self.assertRaises(DatabaseError):
+            check_database(f"sqlite://{path}")
 
     async def test_trouble(self) -> None:
         """What cannot be opened is told at once, and no thread is left behind."""
