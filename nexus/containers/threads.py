@@ -8,8 +8,8 @@ from functools import partial
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredSemaphore, fail
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
@@ -59,7 +59,11 @@ class EngineThreads:
         self._lock = Lock()
         self._engine: Engine | None = None
         self._slow = DeferredSemaphore(max(1, threads - 1))
+        self._queue: dict[_Call[Any], Deferred[Any]] = {}
+        self._under_way = 0
         self._closing: list[Deferred[None]] | None = None
+        self._others: tuple[Thread, ...] = ()
+        self._cut: IDelayedCall | None = None
         self._ended = False
         self._pool = ThreadPool(minthreads=0, maxthreads=threads, name="nexus-docker")
         # Daemons: a process that ends without `close` must not wait for them.
@@ -86,6 +90,7 @@ class EngineThreads:
 
         def abandon(_: Deferred[T]) -> None:
             call.abandoned = True
+            self._leave_queue(call)
 
         call = _Call(
             operation=operation,
@@ -96,7 +101,8 @@ class EngineThreads:
             result=Deferred(abandon),
         )
         if slow:
-            self._slow.acquire().addCallback(lambda _: self._begin(call))
+            self._queue[call] = turn = self._slow.acquire()
+            turn.addCallbacks(lambda _: self._begin(call), lambda failure: failure.trap(CancelledError))
         else:
             self._begin(call)
         return call.result
@@ -110,22 +116,29 @@ class EngineThreads:
             self._closing.append(waiting)
         else:
             self._closing = [waiting]
-            self._end(tuple(others))
+            self._others = tuple(others)
+            for call in tuple(self._queue):
+                self._leave_queue(call)
+                call.result.errback(_closed(call.operation))
+            self._cut = IReactorTime(self._reactor).callLater(DRAIN_S, self._wires.cut)
+            self._join_if_idle()
         return waiting
 
-    def _end(self, others: tuple[Thread, ...]) -> None:
-        cut = IReactorTime(self._reactor).callLater(DRAIN_S, self._wires.cut)
+    def _join_if_idle(self) -> None:
+        """Once it is closing, and the last call has been answered or undone: wait for the threads, in one more."""
+        if self._closing is None or self._under_way:
+            return
 
         def join() -> None:
             self._pool.stop()
-            for thread in others:
+            for thread in self._others:
                 thread.join()
             self._reactor.callFromThread(joined)
 
         def joined() -> None:
             closer.join()
-            if cut.active():
-                cut.cancel()
+            if self._cut is not None and self._cut.active():
+                self._cut.cancel()
             self._wires.cut()
             self._ended = True
             for waiting in self._closing or ():
@@ -135,13 +148,14 @@ class EngineThreads:
         closer.start()
 
     def _begin(self, call: _Call[Any]) -> None:
-        if call.abandoned:
-            self._let_go(call)
-        elif self._closing is not None:
-            self._let_go(call)
-            call.result.errback(_closed(call.operation))
-        else:
-            self._pool.callInThread(self._run, call)
+        self._queue.pop(call, None)
+        self._under_way += 1
+        self._pool.callInThread(self._run, call)
+
+    def _leave_queue(self, call: _Call[Any]) -> None:
+        turn = self._queue.pop(call, None)
+        if turn is not None:
+            turn.cancel()
 
     def _run(self, call: _Call[Any]) -> None:
         """In a pool thread."""
@@ -198,12 +212,18 @@ class EngineThreads:
         except NexusError as error:
             _log.error("{operation}: cancelled, but not undone: {error}", operation=call.operation, error=error)
 
+    def _take_back_late(self, call: _Call[Any], result: object) -> None:
+        """The same for a call that was cancelled after its thread had looked. In a pool thread."""
+        self._take_back(call, result)
+        self._reactor.callFromThread(self._let_go, call)
+
     def _succeed(self, call: _Call[T], result: T, taken_back: bool) -> None:
+        if call.abandoned and not taken_back:
+            self._pool.callInThread(self._take_back_late, call, result)
+            return
         self._let_go(call)
         if not call.abandoned:
             call.result.callback(result)
-        elif not taken_back:
-            self._pool.callInThread(self._take_back, call, result)
 
     def _fail(self, call: _Call[Any], error: NexusError) -> None:
         self._let_go(call)
@@ -211,8 +231,11 @@ class EngineThreads:
             call.result.errback(error)
 
     def _let_go(self, call: _Call[Any]) -> None:
+        """`call` has come to its end, whatever that is."""
         if call.is_slow:
             self._slow.release()
+        self._under_way -= 1
+        self._join_if_idle()
 
 
 def _closed(operation: str) -> EngineError:
