@@ -55,9 +55,6 @@ class Upkeep:
         """At start-up, take over what runs, from the list that was made for all networks: route to it at once and touch
         nothing. What else is to be done is left to a pass."""
         hosted = self._hosted
-        if self._turns.busy:
-            self.wake()
-            return
         todo = hosted.plan(hosted.record, nodes)
         try:
             for step in todo.steps:

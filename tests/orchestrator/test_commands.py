@@ -18,6 +18,7 @@ from nexus.errors import (
 )
 from nexus.messages import CreateNetwork, GetNetwork, ListNetworks, NetworkName, Ping, ResourcesChange
 from nexus.model import AccessRules, ContainerState, DesiredState, NetworkState, NodeId, Resources
+from tests.ipfs.making import make_network
 from tests.orchestrator.setting import EPOCH, TIMINGS, OrchestratorTestCase
 
 UNREACHABLE = EngineUnreachableError("stop", "no engine")
@@ -431,6 +432,17 @@ class TellingTests(OrchestratorTestCase):
         self.failed(measuring, DeadlineError)
 
 
+class SharedDatabaseTests(OrchestratorTestCase):
+    """Another process writes records."""
+
+    def test_created_elsewhere(self) -> None:
+        """A network that another process created is known as soon as it is asked for."""
+        self.successResultOf(self.networks.create(make_network(users=frozenset({"alice"}))))
+        self.successResultOf(self.start())
+        self.assert_online()
+        self.assertEqual(self.route().rules.users, frozenset({"alice"}))
+
+
 class ShutdownTests(OrchestratorTestCase):
     """Nexus stops."""
 
@@ -491,6 +503,27 @@ class ShutdownTests(OrchestratorTestCase):
         self.restart()
         self.clock.advance(0)
         self.assert_online()
+
+    def test_death_just_before(self) -> None:
+        """A death that was not looked at yet is left to the next Nexus."""
+        self.online("demo")
+        self.nodes.kill("demo")
+        self.successResultOf(self.orchestrator.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.restart()
+        self.clock.advance(0)
+        self.assert_online()
+
+    def test_look_under_way(self) -> None:
+        """A list call under way is waited for; that it fails starts nothing."""
+        self.nodes.hold("nodes")
+        self.nodes.restore_events()
+        stopping = self.orchestrator.stop()
+        self.assertNoResult(stopping)
+        self.nodes.go_away()
+        self.nodes.release("nodes")
+        self.successResultOf(stopping)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_waiting_for_the_engine(self) -> None:
         """Nexus stops also while it waits for the engine."""

@@ -197,6 +197,18 @@ class EndedStartTests(OrchestratorTestCase):
         self.failureResultOf(self.starting, ConflictError)
         self.assert_online()
 
+    def test_start_again_while_undone(self) -> None:
+        """So it is when the ended start is still being undone: nobody joins what has been ended."""
+        self.nodes.hold("remove_node")
+        stopping = self.stop()
+        again = self.start()
+        self.nodes.release("create_node")
+        self.nodes.release("remove_node")
+        self.successResultOf(stopping)
+        self.successResultOf(again)
+        self.failureResultOf(self.starting, ConflictError)
+        self.assert_online()
+
     def test_stopped_before_its_turn(self) -> None:
         """A start that still waits for its turn is ended, too, and does nothing."""
         self.stop()
@@ -251,6 +263,19 @@ class DeathDuringCommandTests(OrchestratorTestCase):
         self.successResultOf(updating)
         self.assert_online()
         self.assertEqual(self.calls("create_node"), 2)
+
+    def test_look_that_waits_is_ended(self) -> None:
+        """A stop ends also a look at the network that still waits for its turn."""
+        self.online("demo")
+        self.nodes.hold("update_node")
+        self.update(resources=ResourcesChange(disk_gb=20))
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.nodes.calls.clear()
+        stopping = self.stop()
+        self.nodes.release("update_node")
+        self.successResultOf(stopping)
+        self.assertEqual(self.nodes.calls, [("stop_node", "demo")])
 
     def test_during_stop(self) -> None:
         """A node that dies because it is stopped is not brought back."""

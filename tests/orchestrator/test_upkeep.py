@@ -224,14 +224,35 @@ class KeepsDyingTests(UpkeepTestCase):
         self.assert_online()
         self.assertEqual(self.nodes.node("demo").lease.swarm_port, 4001)
 
+    def test_lease_stays(self) -> None:
+        """A node that does not come up at once keeps its address and port for the next try."""
+        lease = self.nodes.node("demo").lease
+        self.nodes.fail_next("create_node", NodeNotReadyError("demo", "died"))
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.assertEqual(self.leases.held(), [lease])
+        self.clock.advance(TIMINGS.retry_first_s)
+        self.assert_online()
+        self.assertEqual(self.nodes.node("demo").lease, lease)
+
     def test_stop_while_waiting(self) -> None:
-        """A stop ends the waiting; nothing is tried any more."""
+        """A stop ends the waiting; nothing is looked at or tried any more."""
         self.run_for(20)
         self.successResultOf(self.stop())
         self.nodes.calls.clear()
         self.clock.advance(600)
         self.assert_offline(data=True)
-        self.assertEqual(self.calls("create_node"), 0)
+        self.assertEqual(self.nodes.calls, [])
+
+    def test_stop_forgets(self) -> None:
+        """After a stop and a start the failures of before do not count."""
+        self.run_for(600)
+        self.successResultOf(self.stop())
+        self.successResultOf(self.start())
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.clock.advance(TIMINGS.retry_first_s)
+        self.assert_online()
 
     def test_start_while_waiting(self) -> None:
         """A start does not wait for the next try."""
@@ -275,6 +296,21 @@ class MissedEventTests(UpkeepTestCase):
         self.clock.advance(0)
         self.assert_online()
         self.assertIs(self.route(), route)
+
+    def test_engine_away_twice(self) -> None:
+        """Once the engine has answered, it is asked soon again the next time that it does not."""
+        self.nodes.go_away()
+        self.nodes.restore_events()
+        for _ in range(600):
+            self.clock.advance(1)
+        self.nodes.come_back()
+        self.clock.advance(TIMINGS.retry_max_s)
+        self.clock.advance(0)
+        self.nodes.go_away()
+        self.nodes.restore_events()
+        self.nodes.calls.clear()
+        self.clock.advance(TIMINGS.retry_first_s)
+        self.assertEqual(self.calls("nodes"), 1)
 
 
 class SuspicionTests(UpkeepTestCase):
@@ -337,6 +373,19 @@ class ChangedByHandTests(UpkeepTestCase):
         self.clock.advance(0)
         self.assertEqual((self.route().state, self.route().targets), (NetworkState.OFFLINE, ()))
         self.assertEqual(len(self.nodes.present()), 1)
+
+    def test_set_offline_meanwhile(self) -> None:
+        """So it is when that happens while the node is being brought back."""
+        self.nodes.hold("create_node")
+        self.nodes.kill("demo")
+        self.clock.advance(TIMINGS.grace_s)
+        self.successResultOf(self.networks.update("demo", NetworkChanges(desired_state=DesiredState.OFFLINE)))
+        self.nodes.restore_events()
+        self.clock.advance(0)
+        self.nodes._tell = lambda kind, node: None  # type: ignore[method-assign]  # no event to be looked at for
+        self.nodes.release("create_node")
+        self.clock.advance(0)
+        self.assertEqual((self.route().state, self.route().targets), (NetworkState.OFFLINE, ()))
 
     def test_deleted(self) -> None:
         """A record deleted by hand: the edge knows the network no more, the node is left."""
