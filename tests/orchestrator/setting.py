@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nexus.errors import InvalidError, NexusError
 from nexus.interfaces import INodes
 from nexus.leases import Leases
-from nexus.messages import CreateNetwork, DeleteNetwork, NetworkName, UpdateNetwork
+from nexus.messages import CreateNetwork, DeleteNetwork, NetworkDiagnostics, NetworkName, UpdateNetwork
 from nexus.model import NetworkState, NodeId, PortRange, Reach, Resources, Route
 from nexus.orchestrator.orchestrator import Orchestrator
 from nexus.orchestrator.parts import Timings
@@ -182,3 +182,19 @@ class OrchestratorTestCase(SynchronousTestCase):
         self.assertEqual([node for node in self.nodes.present() if node.id.network == name], [])
         self.assertIsNone(self.leases.get(NodeId(name)))
         self.assertEqual(NodeId(name) in self.nodes.data, data)
+
+
+class SettledTestCase(OrchestratorTestCase):
+    """A network that has been online for a while."""
+
+    def setUp(self) -> None:
+        """`demo` is online and has settled."""
+        super().setUp()
+        self.online("demo")
+        self.clock.advance(0)
+        self.clock.advance(TIMINGS.settled_after_s)
+        self.nodes.calls.clear()
+
+    def diagnostics(self) -> NetworkDiagnostics:
+        """What diagnostics say."""
+        return self.successResultOf(self.orchestrator.network_diagnostics(NetworkName(network="demo")))
