@@ -150,6 +150,7 @@ def _unlabelled_spec(hosting: Hosting, network: Network, lease: Lease) -> Contai
         health_check=HealthCheck(
             command=(f"{_ASSETS}/health",), interval_s=60.0, timeout_s=5.0, start_period_s=30.0, retries=3
         ),
+        # A crash, or a reboot of the host, is healed by the engine within a second, also while Nexus is down.
         restart_policy="unless-stopped",
         stop_grace_s=hosting.engine_grace_s,
     )

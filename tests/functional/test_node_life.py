@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from docker.errors import NotFound
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, gatherResults
 from twisted.internet.threads import deferToThread
 
 from nexus.container import FileAsset
@@ -137,9 +137,18 @@ class NodeLifeTests(KuboTestCase):
         self.assertNotIn(network.rpc_bearers[0].reveal(), shown)
         self.assertIn("/container-init.d/health", shown)
         await self.shell(node.container_name, "kill -STOP $(pidof ipfs)")
-        status, _ = await self.shell(node.container_name, "timeout 4 /container-init.d/health")
+        status, _ = await self.shell(node.container_name, "/container-init.d/health")
         self.assertNotEqual(status, 0)
+        self.assertEqual(await self.shell(node.container_name, "pidof nc"), (1, ""))
         await self.shell(node.container_name, "kill -CONT $(pidof ipfs)")
+
+    async def test_several_at_once(self) -> None:
+        """Nodes of different networks come up side by side, the first ones of an instance too."""
+        names = ("one", "two", "three")
+        creating = [self.client.create_node(self.make_network(name), self.make_lease(name)) for name in names]
+        nodes = await gatherResults(creating)
+        self.assertEqual({node.id for node in await self.client.nodes()}, {node.id for node in nodes})
+        self.assertEqual({node.id.network for node in nodes}, set(names))
 
     async def test_everything(self) -> None:
         """All of an instance goes at once: nodes, data, bridge."""
@@ -330,8 +339,8 @@ class FailedCreateTests(KuboTestCase):
         began = self.seconds()
         error = await self.failing(NodeNotReadyError)
         self.assertLess(self.seconds() - began, 10)
-        self.assertIn("Found IPFS fs-repo", str(error))
-        self.assertTrue(error.log_lines)
+        self.assertEqual(error.log_lines[-1], "nexus: the configuration in the repository is damaged")
+        self.assertIn("exit status 1", str(error))
         self.assertEqual(self.left_over(), [name])
 
     async def spoil(self, volume: str, config: bytes) -> None:

@@ -246,6 +246,15 @@ class FailedCreateTests(NodeClientTestCase):
         self.failureResultOf(creating, NodeNotReadyError)
         self.assert_nothing_left()
 
+    def test_removed_unnoticed(self) -> None:
+        """A container that is gone without an event is noticed as well."""
+        self.runtime.hold_events()
+        creating = self.begin()
+        self.engine.remove(self.runtime.container(NAME).id)
+        self.clock.pump([0.1] * 13)
+        self.failureResultOf(creating, NodeNotReadyError)
+        self.assert_nothing_left()
+
     def test_removed(self) -> None:
         """A container that somebody removes on the way ends the wait too."""
         self.use(MemoryRuntime(["ipfs/kubo:v0.43.0"], now=self.now, clock=self.clock))
@@ -602,6 +611,29 @@ class WatchTests(NodeClientTestCase):
         self.runtime.go_away()
         self.runtime.come_back()
         self.assertEqual(observer.restored, 1)
+
+    def test_not_a_node(self) -> None:
+        """What happens to a container that is no node concerns nobody."""
+        spec: ContainerSpec = self.engine.containers[self.create().container_id].spec
+        strange = replace(spec, name="strange", labels={"nexus.instance": "test1"}, ports=(), address=None)
+        observer = RecordingObserver()
+        self.client.watch(observer)
+        self.successResultOf(self.runtime.start(self.successResultOf(self.runtime.create(strange))))
+        self.assertEqual(observer.events, [])
+
+    def test_told_and_closed(self) -> None:
+        """An observer that is closed while another is told is not told any more."""
+        late = RecordingObserver()
+
+        @implementer(INodeObserver)
+        class Closing(RecordingObserver):
+            def node_event(self, event: NodeEvent) -> None:
+                subscription.close()
+
+        self.client.watch(Closing())
+        subscription = self.client.watch(late)
+        self.create()
+        self.assertEqual(late.events, [])
 
     def test_check(self) -> None:
         """Engine and image are checked without making anything."""
