@@ -121,8 +121,7 @@ class Relay(Exchange):
         if self._body.done:
             self._complete_request(node)
         elif self._awaits_continue:
-            self._awaits_continue = False
-            self._watch_client()
+            self._go_on()
         else:
             self._client.timer.touch()
 
@@ -135,6 +134,12 @@ class Relay(Exchange):
             self.takes_body = True
             self._watch_client()
             self._client.release_body()
+        self._watch_node()
+
+    def _go_on(self) -> None:
+        """The client need not wait for a 100 (any more)."""
+        self._awaits_continue = False
+        self._watch_client()
         self._watch_node()
 
     def _complete_request(self, node: NodeConnection) -> None:
@@ -218,8 +223,7 @@ class Relay(Exchange):
         if self._head.minor == 1:
             pieces.extend(interim_head(head) for head in self._reader.interim)
         if self._awaits_continue and any(head.status == 100 for head in self._reader.interim):
-            self._awaits_continue = False
-            self._watch_client()
+            self._go_on()
         self._reader.interim.clear()
 
     def _begin_response(self, pieces: list[bytes]) -> None:
@@ -318,7 +322,7 @@ class Relay(Exchange):
         if node is None or self._disposition.feature is not Feature.GATEWAY:
             return
         config = self._context.config
-        waits_for_node = self._is_request_done or node.write_blocked
+        waits_for_node = self._is_request_done or node.write_blocked or self._awaits_continue
         if not waits_for_node or self._client.write_blocked or self._is_response_done:
             node.timer.stop()
         elif self._is_head_sent:

@@ -52,7 +52,7 @@ def request_head(head: RequestHead, disposition: Disposition, framing: int, own_
             lines.append(b"Trailer: %b\r\n" % announced)
     elif framing or b"content-length" in known:
         lines.append(b"Content-Length: %d\r\n" % framing)
-    if b"expect" in known and head.minor == 1:  # RFC 9110 section 10.1.1
+    if framing and head.minor == 1 and b"expect" in known:  # RFC 9110 section 10.1.1
         lines.append(b"Expect: 100-continue\r\n")
     if b"te" in known and accepts_trailers(known):
         lines.append(b"TE: trailers\r\nConnection: TE\r\n")

@@ -72,14 +72,16 @@ class UpstreamPool:
         """The upstream of one node of `route`, made if there is none of its generation."""
         key = (route.network, feature, node.index)
         upstream = self._upstreams.get(key)
-        if upstream is not None and upstream.generation == route.generation:
+        if upstream is not None and upstream.generation != route.generation:
+            del self._upstreams[key]
+            upstream.retire()
+            # A request that waited behind one that has just ended may have made the next upstream already.
+            upstream = self._upstreams.get(key)
+        if upstream is not None:
             self._upstreams.move_to_end(key)
             return upstream
-        if upstream is not None:
-            upstream.retire()
         address = node.api if feature is Feature.API else node.gateway
         upstream = self._upstreams[key] = Upstream(self, key, address, route.generation)
-        self._upstreams.move_to_end(key)
         if len(self._upstreams) > self.config.upstreams_max:
             self._evict()
         return upstream

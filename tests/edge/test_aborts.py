@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.edge.fakes import CHUNKED_HEAD, Peer, RelayTestCase, parse_response
+from tests.edge.fakes import CHUNKED_HEAD, RelayTestCase, parse_response
+from tests.edge.memory import Peer
 
 
 class AbortTests(RelayTestCase):

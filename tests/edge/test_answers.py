@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from twisted.internet.defer import Deferred
 
 from nexus.model import NetworkState, NetworkStatus
-from tests.edge.fakes import EdgeTestCase, Peer, parse_response, without_date
+from tests.edge.fakes import EdgeTestCase, parse_response, without_date
+from tests.edge.memory import Peer
 
 MULTIADDR = "/ip4/127.0.0.1/tcp/24000/p2p/12D3"
 NETWORKS = ("unknown", "private", "public", "private-stopped", "public-stopped")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.edge.fakes import OK_EMPTY, Peer, RelayTestCase, parse_response
+from tests.edge.fakes import OK_EMPTY, RelayTestCase, parse_response
+from tests.edge.memory import Peer
 
 
 class ContinueTests(RelayTestCase):
@@ -62,6 +63,11 @@ class ContinueTests(RelayTestCase):
             b"POST /api/v0/add HTTP/1.0\r\nHost: demo.api.localhost\r\nAuthorization: Bearer %b\r\n"
             b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabc" % self.token()
         )
+        self.assertNotIn(b"Expect", self.rpc().last.received)
+
+    def test_without_a_body(self) -> None:
+        """Nor that of a request without a body, for which nobody waits."""
+        self.ask(self.api_request(b"/api/v0/id", b"Content-Length: 0", b"Expect: 100-continue"))
         self.assertNotIn(b"Expect", self.rpc().last.received)
 
     def test_unknown_expectation(self) -> None:

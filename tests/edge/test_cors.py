@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.edge.fakes import CHUNKED_HEAD, EdgeTestCase, Peer, parse_request, parse_response, without_date
+from tests.edge.fakes import CHUNKED_HEAD, EdgeTestCase, parse_request, parse_response, without_date
+from tests.edge.memory import Peer
 
 LISTED = b"https://app.example"
 FOREIGN = b"https://evil.example"

@@ -133,6 +133,16 @@ class GenerationTests(EdgeTestCase):
         self.assertTrue(old.is_aborted)
         self.assertEqual(len(self.gateway("10.0.0.2").connections), 1)
 
+    def test_pipelined_behind_the_change(self) -> None:
+        """A request that waited behind one that the change ended goes to the new address, by a known upstream."""
+        client = self.ask(self.gateway_request() + self.gateway_request(b"/second"))
+        self.publish(host="10.0.0.2", container_id="c2")
+        self.assertEqual(client.received.count(b" 503 "), 1)
+        new = self.gateway("10.0.0.2").last
+        self.assertIn(b"/second", new.received)
+        self.publish(running=False)
+        self.assertTrue(new.is_aborted)
+
     def test_unreachable_changes_the_route(self) -> None:
         """Whoever is told of a dead target may change the route on the spot."""
         self.gateway().refuses = True

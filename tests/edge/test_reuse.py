@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.edge.fakes import CHUNKED_HEAD, OK_EMPTY, FakeNode, Peer, RelayTestCase, parse_response
+from tests.edge.fakes import CHUNKED_HEAD, OK_EMPTY, RelayTestCase, parse_response
+from tests.edge.memory import FakeNode, Peer
 
 
 class ReuseTests(RelayTestCase):

@@ -194,6 +194,12 @@ class NodeTimeoutTests(RelayTestCase):
         self.assertTrue(client.is_open)
         self.assertEqual(self.ended(), "first_byte_timeout")
 
+    def test_no_100(self) -> None:
+        """504 for a gateway that never says 100, nor anything else."""
+        client = self.ask(self.gateway_request(b"/", b"Content-Length: 3", b"Expect: 100-continue", method=b"POST"))
+        self.pass_time(60)
+        self.assertEqual(parse_response(client.received)[0], 504)
+
     def test_idle(self) -> None:
         """A response that stalls is cut by a reset."""
         client, node = self.download()

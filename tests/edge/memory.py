@@ -1,0 +1,275 @@
+"""A network in memory: transports with backpressure, and the peers behind them, which a test plays itself.
+
+Everything that a reactor would do later is a delayed call of the test's clock at 0 seconds; `Peer.settle` lets it
+happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IPushProducer, IStreamClientEndpoint
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from nexus.model import Address
+
+WRITE_BUFFER_BYTES = 64 * 1024
+
+
+class MemoryTransport:
+    """One end of a connection: what the edge writes is kept; what its peer sends is delivered while the edge reads.
+
+    A `stalled` peer takes nothing, so that the write buffer fills and the producer is paused, as on a real transport.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.protocol: IProtocol | None = None
+        self.written = bytearray()
+        self.is_reading = True
+        self.was_paused = False
+        self.is_stalled = False
+        self.is_half_closed = False
+        self.is_closing = False
+        self.is_aborted = False
+        self.is_lost = False
+        self._buffered = 0
+        self._producer: IPushProducer | None = None
+        self._producer_paused = False
+        self._inbox: list[bytes] = []
+        self._end: Exception | None = None
+
+    # What the edge calls.
+
+    def write(self, data: bytes) -> None:
+        assert isinstance(data, bytes)
+        assert not self.is_half_closed, "written after the half close"
+        if self.is_lost or self.is_closing:
+            return
+        self.written += data
+        if self.is_stalled:
+            self._buffered += len(data)
+            if self._producer is not None and not self._producer_paused and self._buffered > WRITE_BUFFER_BYTES:
+                self._producer_paused = True
+                self._producer.pauseProducing()
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self.write(b"".join(iovec))
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        assert self._producer is None
+        assert streaming
+        self._producer = cast(IPushProducer, producer)
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+
+    def pauseProducing(self) -> None:
+        self.is_reading = False
+        self.was_paused = True
+
+    def resumeProducing(self) -> None:
+        self.is_reading = True
+        self.clock.callLater(0, self._deliver)
+
+    def loseConnection(self) -> None:
+        assert self._producer is None, "a registered producer keeps a closing connection open"
+        if not self.is_closing:
+            self.is_closing = True
+            if not self.is_stalled:
+                self.clock.callLater(0, self._lose, ConnectionDone())
+
+    def loseWriteConnection(self) -> None:
+        self.is_half_closed = True
+
+    def abortConnection(self) -> None:
+        if not self.is_lost:
+            self.is_aborted = True
+            self.clock.callLater(0, self._lose, ConnectionAborted())
+
+    # What the peer does.
+
+    def send(self, data: bytes) -> None:
+        self._inbox.append(data)
+        self._deliver()
+
+    def end(self, reason: Exception) -> None:
+        """FIN (ConnectionDone) or RST (ConnectionLost), behind what was sent."""
+        self._end = reason
+        self._deliver()
+
+    def stall(self) -> None:
+        self.is_stalled = True
+
+    def unstall(self) -> None:
+        self.is_stalled = False
+        self._buffered = 0
+        if self._producer is not None and self._producer_paused:
+            self._producer_paused = False
+            self._producer.resumeProducing()
+        if self.is_closing:
+            self._lose(ConnectionDone())
+
+    def _deliver(self) -> None:
+        while self._inbox and self.is_reading and not (self.is_lost or self.is_closing or self.is_aborted):
+            assert self.protocol is not None
+            self.protocol.dataReceived(self._inbox.pop(0))
+        if self._end is not None and self.is_reading and not self._inbox:
+            self._lose(self._end)
+
+    def _lose(self, reason: Exception) -> None:
+        if not self.is_lost:
+            self.is_lost = True
+            assert self.protocol is not None
+            self.protocol.connectionLost(Failure(reason))
+
+
+class Peer:
+    """The other end of a transport: a client, or a node's end of one connection."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.transport = MemoryTransport(clock)
+
+    @property
+    def received(self) -> bytes:
+        """All that the edge has written."""
+        return bytes(self.transport.written)
+
+    def take(self) -> bytes:
+        """What the edge has written since the last `take`."""
+        taken = bytes(self.transport.written)
+        self.transport.written.clear()
+        return taken
+
+    def send(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.transport.send(piece)
+        self.settle()
+
+    def send_bytewise(self, data: bytes) -> None:
+        self.send(*(data[index : index + 1] for index in range(len(data))))
+
+    def close(self) -> None:
+        """FIN."""
+        self.transport.end(ConnectionDone())
+        self.settle()
+
+    def reset(self) -> None:
+        """RST."""
+        self.transport.end(ConnectionLost())
+        self.settle()
+
+    def stall(self) -> None:
+        self.transport.stall()
+
+    def unstall(self) -> None:
+        self.transport.unstall()
+        self.settle()
+
+    def settle(self) -> None:
+        for _ in range(20):
+            self.clock.advance(0)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the edge has closed in order."""
+        return self.transport.is_closing and not self.transport.is_aborted
+
+    @property
+    def is_half_closed(self) -> bool:
+        """Whether the edge has closed its half, and reads on."""
+        return self.transport.is_half_closed and not self.transport.is_lost
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the edge has reset the connection."""
+        return self.transport.is_aborted
+
+    @property
+    def is_open(self) -> bool:
+        transport = self.transport
+        return not (transport.is_closing or transport.is_aborted or transport.is_lost or transport.is_half_closed)
+
+
+class FakeNode:
+    """What listens at one address: a test plays it, connection by connection.
+
+    :ivar refuses: dials are refused; `holds`: they stay unanswered until `accept`.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.connections: list[Peer] = []
+        self.refuses = False
+        self.holds = False
+        self.held: list[tuple[IProtocolFactory, Deferred[IProtocol]]] = []
+        self.cancelled = 0
+
+    @property
+    def last(self) -> Peer:
+        return self.connections[-1]
+
+    def accept(self) -> Peer:
+        """Accept the dial that has been held longest."""
+        factory, connected = self.held.pop(0)
+        self._establish(factory, connected)
+        self.last.settle()
+        return self.last
+
+    def dialled(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        connected: Deferred[IProtocol] = Deferred(self._cancel)
+        if self.refuses:
+            connected.errback(Failure(ConnectionRefusedError()))
+        elif self.holds:
+            self.held.append((factory, connected))
+        else:
+            self._establish(factory, connected)
+        return connected
+
+    def _establish(self, factory: IProtocolFactory, connected: Deferred[IProtocol]) -> None:
+        protocol = factory.buildProtocol(IPv4Address("TCP", "10.0.0.1", 5001))
+        if protocol is None:
+            connected.errback(Failure(ConnectionAborted()))
+            return
+        peer = Peer(self.clock)
+        peer.transport.protocol = protocol
+        self.connections.append(peer)
+        protocol.makeConnection(peer.transport)  # type: ignore[arg-type]
+        connected.callback(protocol)
+
+    def _cancel(self, connected: Deferred[IProtocol]) -> None:
+        self.cancelled += 1
+        connected.errback(Failure(CancelledError()))
+
+
+class MemoryNetwork:
+    """Addresses and the nodes that listen at them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.nodes: dict[Address, FakeNode] = {}
+
+    def node(self, address: Address) -> FakeNode:
+        return self.nodes.setdefault(address, FakeNode(self.clock))
+
+    def connect(self, address: Address) -> IStreamClientEndpoint:
+        endpoint: IStreamClientEndpoint = MemoryEndpoint(self.node(address))
+        return endpoint
+
+
+@implementer(IStreamClientEndpoint)
+class MemoryEndpoint:
+    """Dials one fake node."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self._node = node
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return self._node.dialled(protocolFactory)
