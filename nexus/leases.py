@@ -11,13 +11,17 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
 
 from nexus.errors import ConflictError, ExhaustedError
 from nexus.model import Lease, NodeId, PortRange, Reach
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
+
+IN_USE_QUARANTINE_S: Final = 60.0
+"""How long what turned out to be in use by somebody else is not leased again."""
 
 
 def dynamic_part(subnet: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
@@ -88,11 +92,11 @@ class Leases:
             return held
         now = self._clock.seconds()
         if self._reach is Reach.BRIDGE:
-            lease = Lease(node=node, swarm_port=self._swarm.find(now), address=self._addresses.find(now))
+            lease = Lease(node=node, swarm_port=self._swarm_port(node), address=self._addresses.find(now))
         else:
             lease = Lease(
                 node=node,
-                swarm_port=self._swarm.find(now),
+                swarm_port=self._swarm_port(node),
                 api_port=self._api.find(now),
                 gateway_port=self._gateway.find(now),
             )
@@ -115,17 +119,20 @@ class Leases:
             self.release(lease.node)
         self._take(lease)
 
-    def release(self, node: NodeId) -> None:
+    def release(self, node: NodeId, *, in_use: bool = False) -> None:
         """Give back what `node` holds. Its quarantine begins. Idempotent.
 
         To be called when the container is gone and the edge's connections to it are closed, never before.
+
+        :param in_use: something else turned out to have it: the node's next lease has to be another.
         """
         lease = self._by_node.pop(node, None)
         if lease is None:
             return
-        until = self._clock.seconds() + self._quarantine_s
+        now = self._clock.seconds()
+        until = now + (max(self._quarantine_s, IN_USE_QUARANTINE_S) if in_use else self._quarantine_s)
         # A swarm port needs no quarantine: nothing of ours dials it, and members authenticate each other by peer id.
-        self._swarm.give_back(lease.swarm_port, self._clock.seconds())
+        self._swarm.give_back(lease.swarm_port, until if in_use else now)
         if lease.address is not None:
             self._addresses.give_back(lease.address, until)
         if lease.api_port is not None:
@@ -140,6 +147,12 @@ class Leases:
     def held(self) -> list[Lease]:
         """All leases, in no promised order."""
         return list(self._by_node.values())
+
+    def _swarm_port(self, node: NodeId) -> int:
+        # Members keep a node's multiaddr, so it should be the same after a stop and a start, and after a restart of
+        # Nexus: the search begins at a place in the range that the node's name alone decides.
+        place = int.from_bytes(blake2b(str(node).encode(), digest_size=8).digest(), "big")
+        return self._swarm.find(self._clock.seconds(), place)
 
     def _take(self, lease: Lease) -> None:
         self._by_node[lease.node] = lease
@@ -162,7 +175,7 @@ def _shared_part(one: Lease, other: Lease) -> str:
 
 
 class _Ports:
-    """One range of ports. Looks round-robin, so that a freed port rests as long as the range allows."""
+    """One range of ports."""
 
     def __init__(self, field: str, ports: PortRange, host: str, is_port_free: Callable[[str, int], bool]) -> None:
         self._field = field
@@ -171,16 +184,20 @@ class _Ports:
         self._is_port_free = is_port_free
         self._taken: set[int] = set()
         self._quarantined: dict[int, float] = {}
-        self._next = ports.first
+        self._next = 0
 
-    def find(self, now: float) -> int:
+    def find(self, now: float, place: int | None = None) -> int:
+        """A free port: from `place` in the range on, else round-robin, so that a freed one rests as long as it can."""
         size = self._range.last - self._range.first + 1
+        begin = self._next if place is None else place
         for offset in range(size):
-            port = self._range.first + (self._next - self._range.first + offset) % size
+            index = (begin + offset) % size
+            port = self._range.first + index
             if port in self._taken or self._quarantined.get(port, now) > now:
                 continue
             if self._is_port_free(self._host, port):
-                self._next = port + 1 if port < self._range.last else self._range.first
+                if place is None:
+                    self._next = index + 1
                 return port
         raise ExhaustedError(self._field, "port", f"{self._field} = {str(self._range)!r}")
 

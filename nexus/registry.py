@@ -9,18 +9,12 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from twisted.logger import Logger
-from zope.interface import implementer
-
-from nexus.interfaces import IRouteObserver, ISubscription
 from nexus.model import Route
+from nexus.observers import Observers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from nexus.interfaces import IRouteObserver, ISubscription
     from nexus.model import AccessRules, NetworkState, RouteTarget
-
-log = Logger()
 
 
 class Registry:
@@ -29,7 +23,7 @@ class Registry:
     def __init__(self) -> None:
         self._routes: dict[str, Route] = {}
         self._generations = count(1)
-        self._observers: list[IRouteObserver] = []
+        self._observers: Observers[IRouteObserver] = Observers()
 
     def route(self, network: str) -> Route | None:
         """What is known of `network`; None if nothing. O(1)."""
@@ -55,36 +49,17 @@ class Registry:
         new = Route(network=network, generation=generation, rules=rules, state=state, targets=targets)
         self._routes[network] = new
         if old is None:
-            self._tell(lambda observer: observer.route_added(new))
+            self._observers.tell(lambda observer: observer.route_added(new))
         else:
-            self._tell(lambda observer: observer.route_changed(old, new))
+            self._observers.tell(lambda observer: observer.route_changed(old, new))
         return new
 
     def remove(self, network: str) -> None:
         """Know nothing of `network` any more, and tell the observers. Idempotent."""
         old = self._routes.pop(network, None)
         if old is not None:
-            self._tell(lambda observer: observer.route_removed(old))
+            self._observers.tell(lambda observer: observer.route_removed(old))
 
     def observe(self, observer: IRouteObserver) -> ISubscription:
         """Tell `observer` of every change from now on, until the subscription is closed."""
-        self._observers.append(observer)
-        return _Subscription(self._observers, observer)
-
-    def _tell(self, tell: Callable[[IRouteObserver], None]) -> None:
-        for observer in tuple(self._observers):
-            # One observer's fault must not keep the others from cutting their connections.
-            with log.failuresHandled("route observer {observer!r} failed", observer=observer):
-                tell(observer)
-
-
-@implementer(ISubscription)
-class _Subscription:
-    def __init__(self, observers: list[IRouteObserver], observer: IRouteObserver) -> None:
-        self._observers = observers
-        self._observer = observer
-
-    def close(self) -> None:
-        """See `ISubscription.close`."""
-        if self._observer in self._observers:
-            self._observers.remove(self._observer)
+        return self._observers.add(observer)

@@ -43,13 +43,25 @@ class LeasesTests(SynchronousTestCase):
     def test_bridge(self) -> None:
         """On a bridge a node gets a swarm port and an address outside the engine's own part."""
         lease = self.make_leases().lease(ONE)
-        self.assertEqual(lease, Lease(node=ONE, swarm_port=4000, address="10.9.0.2"))
+        self.assertEqual(lease, Lease(node=ONE, swarm_port=lease.swarm_port, address="10.9.0.2"))
+        self.assertIn(lease.swarm_port, PortRange(4000, 4009))
         self.assertNotIn(ipaddress.IPv4Address(lease.address or ""), dynamic_part(SUBNET))
 
     def test_published(self) -> None:
         """With published ports a node gets three of them and no address."""
         lease = self.make_leases(reach=Reach.PUBLISHED).lease(ONE)
-        self.assertEqual(lease, Lease(node=ONE, swarm_port=4000, api_port=5000, gateway_port=6000))
+        self.assertEqual(lease, Lease(node=ONE, swarm_port=lease.swarm_port, api_port=5000, gateway_port=6000))
+
+    def test_the_swarm_port_is_the_node_s_own(self) -> None:
+        """A node that is stopped and started again, even by another Nexus process, has the swarm port that it had, so
+        that members' saved multiaddrs keep working."""
+        leases = self.make_leases()
+        port = leases.lease(ONE).swarm_port
+        leases.lease(TWO)
+        leases.release(ONE)
+        leases.lease(THREE)
+        self.assertEqual(leases.lease(ONE).swarm_port, port)
+        self.assertEqual(self.make_leases().lease(ONE).swarm_port, port)
 
     def test_the_same_again(self) -> None:
         """A node that has a lease keeps it."""
@@ -66,9 +78,9 @@ class LeasesTests(SynchronousTestCase):
 
     def test_ports_in_use_are_passed_over(self) -> None:
         """A port that something else on the host uses is not leased."""
-        self.busy = {("192.0.2.1", 4000), ("127.0.0.1", 5000)}
+        self.busy = {("192.0.2.1", port) for port in range(4000, 4009)} | {("127.0.0.1", 5000)}
         lease = self.make_leases(reach=Reach.PUBLISHED).lease(ONE)
-        self.assertEqual((lease.swarm_port, lease.api_port, lease.gateway_port), (4001, 5001, 6000))
+        self.assertEqual((lease.swarm_port, lease.api_port, lease.gateway_port), (4009, 5001, 6000))
 
     def test_exhausted_ports(self) -> None:
         """A range with nothing left is told by its configuration key, and nothing is leased by halves."""
@@ -133,6 +145,15 @@ class LeasesTests(SynchronousTestCase):
         leases.release(ONE)
         self.assertNotEqual(leases.lease(TWO).address, first.address)
 
+    def test_what_is_in_use_is_not_leased_again(self) -> None:
+        """When the engine finds a leased port in use after all, the next lease is of another."""
+        leases = self.make_leases(quarantine_s=0)
+        refused = leases.lease(ONE)
+        leases.release(ONE, in_use=True)
+        again = leases.lease(ONE)
+        self.assertNotEqual(again.swarm_port, refused.swarm_port)
+        self.assertNotEqual(again.address, refused.address)
+
     def test_release_is_idempotent(self) -> None:
         """Releasing what is not held is done already."""
         leases = self.make_leases()
@@ -150,7 +171,8 @@ class LeasesTests(SynchronousTestCase):
         leases.adopt(lease)
         self.assertIs(leases.lease(ONE), leases.get(ONE))
         other = leases.lease(TWO)
-        self.assertEqual((other.swarm_port, other.address), (4001, "10.9.0.3"))
+        self.assertEqual(other.address, "10.9.0.3")
+        self.assertNotEqual(other.swarm_port, 4000)
 
     def test_adopted_conflict(self) -> None:
         """Two nodes that claim the same address are told, and the first keeps it."""

@@ -26,6 +26,7 @@ from nexus.database.rows import COLUMNS, DamagedRowError, network_of, row_of
 from nexus.errors import DatabaseError, NetworkExistsError, NetworkNotFoundError
 from nexus.interfaces import INetworks, INetworksObserver, ISubscription
 from nexus.model import DesiredState, Network, NetworkChanges
+from nexus.observers import Observers
 
 T = TypeVar("T")
 log = Logger()
@@ -38,18 +39,6 @@ _UPDATE = f"UPDATE networks SET {', '.join(f'{column} = ?' for column in COLUMNS
 def utc_now() -> datetime:
     """The wall clock's time, aware."""
     return datetime.now(UTC)
-
-
-@implementer(ISubscription)
-class _Subscription:
-    def __init__(self, subscriptions: list[_Subscription], observer: INetworksObserver) -> None:
-        self.observer = observer
-        self._subscriptions = subscriptions
-        subscriptions.append(self)
-
-    def close(self) -> None:
-        if self in self._subscriptions:
-            self._subscriptions.remove(self)
 
 
 @implementer(INetworks)
@@ -76,7 +65,7 @@ class SQLiteNetworks:
         self._reactor = reactor
         self._busy_timeout_s = busy_timeout_s
         self._now = now
-        self._subscriptions: list[_Subscription] = []
+        self._observers: Observers[INetworksObserver] = Observers()
         self._connection: sqlite3.Connection | None = None
         self._threads = ThreadPool(1, 1, name="nexus-database")
         self._closed: Deferred[None] | None = None
@@ -136,7 +125,7 @@ class SQLiteNetworks:
 
     def watch(self, observer: INetworksObserver) -> ISubscription:
         """See `INetworks`."""
-        return _Subscription(self._subscriptions, observer)
+        return self._observers.add(observer)
 
     def close(self) -> Deferred[None]:
         """Let calls under way end, close the file and end the thread. Later calls fail. Idempotent."""
@@ -191,13 +180,7 @@ class SQLiteNetworks:
         self._reactor.callFromThread(self._tell, name)
 
     def _tell(self, name: str) -> None:
-        for subscription in tuple(self._subscriptions):
-            if subscription not in self._subscriptions:
-                continue
-            try:
-                subscription.observer.network_changed(name)
-            except Exception:
-                log.failure("an observer of network records failed at {network}", network=name)
+        self._observers.tell(lambda observer: observer.network_changed(name))
 
 
 @contextmanager

@@ -104,6 +104,8 @@ class Admission:
         if isinstance(target, Target):
             self._decide(head, target, disposition)
         elif isinstance(target, Redirect):
+            disposition.network = target.network
+            disposition.feature = Feature.GATEWAY
             disposition.answer = answers.redirect(target.location)
         else:
             disposition.answer = answers.NOT_FOUND

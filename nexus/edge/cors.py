@@ -13,9 +13,6 @@ from nexus.edge.fields import Known, Rest
 if TYPE_CHECKING:
     from nexus.model import Route
 
-KUBO_OWN_ORIGIN: Final = b"http://localhost:5001"
-"""Kubo always allows its own RPC port's origin."""
-
 _EXPOSED: Final = b"X-Chunked-Output, X-Content-Length, X-Stream-Output"
 _VARY_PREFLIGHT: Final = b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 _PREFLIGHT_LIFETIME_S: Final = b"600"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nexus.edge.cors import KUBO_OWN_ORIGIN
 from nexus.edge.fields import Rest, accepts_trailers, announced_trailers
 from nexus.edge.framing import CHUNKED
 from nexus.model import Feature
@@ -71,9 +70,7 @@ def _rpc_fields(head: RequestHead, disposition: Disposition) -> Rest:
     rest = head.rest
     dropped = set(_NEVER_TO_RPC)
     added: Rest = []
-    if b"origin" in known:
-        added.append((b"Origin", KUBO_OWN_ORIGIN))
-    elif known.get(b"user-agent", [b""])[0].startswith(b"Mozilla"):
+    if known.get(b"user-agent", [b""])[0].startswith(b"Mozilla"):
         dropped.add(b"user-agent")
         added.append((b"User-Agent", _OUR_USER_AGENT))
     if len(dropped) > 1 or b"cookie" in known:

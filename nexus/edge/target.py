@@ -58,8 +58,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """The client is sent to `location` with the same method (307)."""
+    """The client is sent to `location`, the gateway of `network`, with the same method (307)."""
 
+    network: str
     location: bytes
 
 
@@ -154,9 +155,8 @@ def resolve(target: bytes, authority: bytes, domain: str) -> Target | Redirect |
     if feature is Feature.GATEWAY and not site.is_ip:
         if _LABEL.fullmatch(network) is None:
             return None
-        # `//host` at the start of a path would be another authority in nobody's eyes here: the location is absolute.
-        rest = match[4] or b"/"
-        return Redirect(b"http://%b.gateway.%b%b%b%b" % (match[2], domain.encode("ascii"), site.port, rest, query))
+        host = b"%b.gateway.%b%b" % (match[2], domain.encode("ascii"), site.port)
+        return Redirect(network, b"http://%b%b%b" % (host, match[4] or b"/", query))
     if feature is Feature.API:
         # `api` is both the feature's name and the first segment of Kubo's own path.
         return Target(network, feature, b"/api%b%b" % (match[4], query), match[1][: -len(b"/api")])

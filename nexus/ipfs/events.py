@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from twisted.logger import Logger
@@ -12,6 +12,7 @@ from nexus.container import ContainerEvent, ContainerEventKind
 from nexus.interfaces import IContainerEventObserver, IContainerRuntime, INodeObserver, ISubscription
 from nexus.ipfs.labels import UnreadableLabelsError, read_node_id
 from nexus.model import NodeEvent, NodeEventKind
+from nexus.observers import Observers
 
 log = Logger()
 
@@ -21,17 +22,6 @@ _KINDS: Final = {
     ContainerEventKind.DESTROY: NodeEventKind.REMOVED,
     ContainerEventKind.OOM: NodeEventKind.OOM,
 }
-
-
-@implementer(ISubscription)
-class _Subscription:
-    def __init__(self, close: Callable[[], None]) -> None:
-        self._close: Callable[[], None] | None = close
-
-    def close(self) -> None:
-        if self._close is not None:
-            close, self._close = self._close, None
-            close()
 
 
 @implementer(IContainerEventObserver)
@@ -44,16 +34,15 @@ class NodeEvents:
     def __init__(self, runtime: IContainerRuntime, labels: Mapping[str, str]) -> None:
         self._runtime = runtime
         self._labels = labels
-        self._observers: dict[object, INodeObserver] = {}
+        self._observers: Observers[INodeObserver] = Observers(self._close_if_unobserved)
         self._stream: ISubscription | None = None
 
     def watch(self, observer: INodeObserver) -> ISubscription:
         """Tell `observer` of nodes' events, from now on."""
-        key = object()
-        self._observers[key] = observer
+        subscription = self._observers.add(observer)
         if self._stream is None:
             self._stream = self._runtime.watch(self._labels, self)
-        return _Subscription(lambda: self._forget(key))
+        return subscription
 
     def container_event(self, event: ContainerEvent) -> None:
         try:
@@ -62,17 +51,12 @@ class NodeEvents:
             log.warn("container {container} is not a node: {error}", container=event.container_id, error=error)
             return
         node_event = NodeEvent(node=node, kind=_KINDS[event.kind], container_id=event.container_id)
-        for key, observer in list(self._observers.items()):
-            if key in self._observers:
-                observer.node_event(node_event)
+        self._observers.tell(lambda observer: observer.node_event(node_event))
 
     def event_stream_restored(self) -> None:
-        for key, observer in list(self._observers.items()):
-            if key in self._observers:
-                observer.node_events_restored()
+        self._observers.tell(lambda observer: observer.node_events_restored())
 
-    def _forget(self, key: object) -> None:
-        del self._observers[key]
+    def _close_if_unobserved(self) -> None:
         if not self._observers and self._stream is not None:
             stream, self._stream = self._stream, None
             stream.close()

@@ -284,8 +284,7 @@ class HostedNetwork:
         try:
             return await attempt.during(lambda: create(record, lease))
         except PortTakenError:
-            # Somebody else has the port or address that was leased: the next try must get another.
-            leases.release(self.node_id)
+            leases.release(self.node_id, in_use=True)
             raise
 
     async def take_down(self, *, remove_data: bool, keep_lease: bool) -> None:

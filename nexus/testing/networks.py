@@ -13,20 +13,9 @@ from zope.interface import implementer
 from nexus.errors import DatabaseError, NetworkExistsError, NetworkNotFoundError, NexusError
 from nexus.interfaces import INetworks, INetworksObserver, ISubscription
 from nexus.model import DesiredState, Network, NetworkChanges
+from nexus.observers import Observers
 
 T = TypeVar("T")
-
-
-@implementer(ISubscription)
-class _Subscription:
-    def __init__(self, subscriptions: list[_Subscription], observer: INetworksObserver) -> None:
-        self.observer = observer
-        self._subscriptions = subscriptions
-        subscriptions.append(self)
-
-    def close(self) -> None:
-        if self in self._subscriptions:
-            self._subscriptions.remove(self)
 
 
 @implementer(INetworks)
@@ -42,7 +31,7 @@ class MemoryNetworks:
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
         self._networks: dict[str, Network] = {}
-        self._subscriptions: list[_Subscription] = []
+        self._observers: Observers[INetworksObserver] = Observers()
         self._closed = False
 
     def create(self, network: Network) -> Deferred[Network]:
@@ -89,7 +78,7 @@ class MemoryNetworks:
 
     def watch(self, observer: INetworksObserver) -> ISubscription:
         """See `INetworks`."""
-        return _Subscription(self._subscriptions, observer)
+        return self._observers.add(observer)
 
     def close(self) -> Deferred[None]:
         """See `INetworks`."""
@@ -120,6 +109,4 @@ class MemoryNetworks:
         return network
 
     def _tell(self, name: str) -> None:
-        for subscription in tuple(self._subscriptions):
-            if subscription in self._subscriptions:
-                subscription.observer.network_changed(name)
+        self._observers.tell(lambda observer: observer.network_changed(name))

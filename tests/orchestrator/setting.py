@@ -26,6 +26,7 @@ from nexus.testing.nodes import MemoryNodes
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 TIMINGS = Timings()
 TEN_PORTS = PortRange(4000, 4009)
+"""Of these, the node of network demo gets 4005, and the next one where that is in use."""
 
 
 def check_swarm_key(text: str) -> Secret:

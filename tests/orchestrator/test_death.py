@@ -197,12 +197,12 @@ class KeepsDyingTests(SettledTestCase):
 
     def test_port_taken_meanwhile(self) -> None:
         """A port that something else took meanwhile is changed for another."""
-        self.nodes.fail_next("create_node", PortTakenError("start", "port 4000 is in use"))
+        self.nodes.fail_next("create_node", PortTakenError("start", "port 4005 is in use"))
         self.nodes.kill("demo")
         self.clock.advance(TIMINGS.grace_s)
         self.clock.advance(TIMINGS.retry_first_s)
         self.assert_online()
-        self.assertEqual(self.nodes.node("demo").lease.swarm_port, 4001)
+        self.assertEqual(self.nodes.node("demo").lease.swarm_port, 4006)
 
     def test_lease_stays(self) -> None:
         """A node that does not come up at once keeps its address and port for the next try."""

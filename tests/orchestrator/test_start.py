@@ -52,7 +52,7 @@ class StartTests(OrchestratorTestCase):
         self.assertEqual(answer.peer_id, "peer-of-demo")
         self.assertEqual(answer.api_url, "http://demo.api.example.test:8080")
         self.assertEqual(answer.gateway_url, "http://demo.gateway.example.test:8080")
-        self.assertEqual(answer.swarm_multiaddrs, ["/ip4/127.0.0.1/tcp/4000/p2p/peer-of-demo"])
+        self.assertEqual(answer.swarm_multiaddrs, ["/ip4/127.0.0.1/tcp/4005/p2p/peer-of-demo"])
         self.assertEqual(answer.swarm_key, "/key/swarm/psk/1.0.0/ generated")
 
     def test_secrets_in_no_repr(self) -> None:
@@ -265,10 +265,10 @@ class FailedStartTests(OrchestratorTestCase):
 
     def test_port_taken(self) -> None:
         """A port that something else has is not tried again."""
-        self.nodes.fail_next("create_node", PortTakenError("start", "port 4000 is in use"))
+        self.nodes.fail_next("create_node", PortTakenError("start", "port 4005 is in use"))
         self.failed(self.start(), PortTakenError)
         answer = self.successResultOf(self.start())
-        self.assertEqual(answer.swarm_multiaddrs, ["/ip4/127.0.0.1/tcp/4001/p2p/peer-of-demo"])
+        self.assertEqual(answer.swarm_multiaddrs, ["/ip4/127.0.0.1/tcp/4006/p2p/peer-of-demo"])
 
     def test_undo_fails(self) -> None:
         """An undo that fails is logged, does not mask the error, and keeps the address from being given to another."""

@@ -24,7 +24,7 @@ class StatusTests(OrchestratorTestCase):
         """A running network is measured."""
         status = self.status()
         self.assertEqual((status.state, status.peer_id), (NetworkState.ONLINE, "peer-of-demo"))
-        self.assertEqual(status.swarm_multiaddrs, ("/ip4/127.0.0.1/tcp/4000/p2p/peer-of-demo",))
+        self.assertEqual(status.swarm_multiaddrs, ("/ip4/127.0.0.1/tcp/4005/p2p/peer-of-demo",))
 
     def test_asked_seldom(self) -> None:
         """However often it is asked for, the node is asked every other second, and no database ever."""
@@ -111,7 +111,7 @@ class DiagnosticsTests(OrchestratorTestCase):
         assert told.route is not None
         self.assertEqual(told.route.generation, self.route().generation)
         self.assertEqual(told.route.targets, ["api 10.0.0.32:5001, gateway 10.0.0.32:8080"])
-        self.assertEqual([(lease.swarm_port, lease.address) for lease in told.leases], [(4000, "10.0.0.32")])
+        self.assertEqual([(lease.swarm_port, lease.address) for lease in told.leases], [(4005, "10.0.0.32")])
         self.assertEqual([(one.state, one.log_lines) for one in told.containers], [("running", ["Daemon is ready"])])
         self.assertIs(told.data_volume, True)
         self.assertEqual((told.differences, told.problems, told.last_error), ([], [], None))
