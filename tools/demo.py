@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nexus.config import TCPListen
-from tools.checkout import ROOT, VAR, environment, fail, note, read_config, run_nexus, say
+from tools.checkout import ROOT, VAR, environment, fail, log_tail, note, read_config, run_nexus, say
 
 NETWORK = "demo"
 USER = "demo"
@@ -40,7 +40,8 @@ def ctl(environ: dict[str, str], *arguments: str, shown: bool = True) -> Any:
         note(f"$ nexus ctl {shlex.join(arguments)}")
     done = run_nexus("ctl", *arguments, environ=environ)
     if done.returncode != 0:
-        fail(done.stderr.strip().removeprefix("nexus: "))
+        note(log_tail())
+        fail(f"{done.stderr.strip().removeprefix('nexus: ')} (the daemon's last log lines are above)")
     return json.loads(done.stdout)
 
 

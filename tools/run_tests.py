@@ -9,7 +9,9 @@ and a test that passed though it was expected to fail. Exits with 1 when anythin
 from __future__ import annotations
 
 import faulthandler
+import shutil
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -101,10 +103,16 @@ def _traceback(failure: Any) -> str:
 
 
 def run(names: list[str]) -> ProgressReporter:
-    """Run the tests of `names`."""
+    """Run the tests of `names`, in a working directory of their own that is kept where one failed."""
     suite = TestLoader().loadByNames(names, recurse=True)
-    runner = TrialRunner(ProgressReporter, workingDirectory=str(ROOT / "_trial_temp"))
-    return cast(ProgressReporter, runner.run(suite))
+    # Not in the checkout: a socket's path has 107 bytes at most, and a checkout may be deep already.
+    directory = Path(tempfile.mkdtemp(prefix="nx-"))
+    reporter = cast(ProgressReporter, TrialRunner(ProgressReporter, workingDirectory=str(directory / "t")).run(suite))
+    if reporter.total("failed"):
+        print(f"the tests' files and log are in {directory}")
+    else:
+        shutil.rmtree(directory)
+    return reporter
 
 
 def measure(names: list[str]) -> ProgressReporter:

@@ -73,7 +73,7 @@ class RunnerTests(SynchronousTestCase):
         done = subprocess.run(
             [sys.executable, str(ROOT / "tools" / "run_tests.py"), "--no-coverage", name],
             cwd=directory,
-            env={**clean_environment(), "PYTHONPATH": str(directory)},
+            env={**clean_environment(), "PYTHONPATH": str(directory), "TMPDIR": str(directory)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
