@@ -103,11 +103,6 @@ class ClientConnection:
         self._is_held = False
         self._is_reading = True
 
-    @property
-    def exchange(self) -> Exchange | None:
-        """What is under way."""
-        return self._exchange
-
     def makeConnection(self, transport: ITransport) -> None:
         """See `IProtocol.makeConnection`."""
         self.transport = cast(StreamTransport, transport)

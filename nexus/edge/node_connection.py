@@ -29,10 +29,13 @@ class NodeConnection:
     :ivar idle_since: when it was last given back; a time of the clock, in seconds.
     :ivar is_reused: whether an earlier exchange used it.
     :ivar write_blocked: whether the node takes bytes slower than we have them.
+    :param close_timeout_s: how long the node may take to take the last bytes.
     """
 
     __slots__ = (
+        "_close_timeout_s",
         "_is_closed",
+        "_is_closing",
         "_is_reading",
         "exchange",
         "idle_since",
@@ -46,7 +49,7 @@ class NodeConnection:
     # The transport is set by `makeConnection`, before anything else can happen.
     transport: StreamTransport
 
-    def __init__(self, upstream: Upstream, clock: IReactorTime) -> None:
+    def __init__(self, upstream: Upstream, clock: IReactorTime, close_timeout_s: float) -> None:
         self.upstream = upstream
         self.exchange: Relay | None = None
         self.idle_since = 0.0
@@ -54,7 +57,9 @@ class NodeConnection:
         self.write_blocked = False
         self.timer = PhaseTimer(clock, self._timed_out)
         self._is_reading = True
+        self._is_closing = False
         self._is_closed = False
+        self._close_timeout_s = close_timeout_s
 
     def makeConnection(self, transport: ITransport) -> None:
         """See `IProtocol.makeConnection`."""
@@ -76,7 +81,7 @@ class NodeConnection:
 
     def connectionLost(self, reason: Failure) -> None:
         """See `IProtocol.connectionLost`."""
-        self._is_closed = True
+        self._is_closing = self._is_closed = True
         self.timer.close()
         self.upstream.connection_closed(self)
         exchange, self.exchange = self.exchange, None
@@ -100,7 +105,7 @@ class NodeConnection:
 
     def set_reading(self, reading: bool) -> None:
         """Take the node's bytes, or leave them with it."""
-        if reading is not self._is_reading and not self._is_closed:
+        if reading is not self._is_reading and not self._is_closing:
             self._is_reading = reading
             if reading:
                 self.transport.resumeProducing()
@@ -110,26 +115,32 @@ class NodeConnection:
     def is_stale(self) -> bool:
         """Whether the node has ended an idle connection, or sent something, that the reactor has not told us of
         yet."""
-        return self._is_closed or not is_open_and_silent(self.transport)
+        return self._is_closing or not is_open_and_silent(self.transport)
 
     def close(self) -> None:
-        """Close it in order, after what was written."""
-        self._shut()
-        self.transport.loseConnection()
+        """Close it in order, after what was written; reset it if the node does not take that in `close_timeout_s`.
+        Until it is gone it stays known to its upstream, and ends with it."""
+        self.exchange = None
+        if not self._is_closing:
+            self._is_closing = True
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+            self.timer.start(Phase.CLOSE, self._close_timeout_s)
 
     def abort(self) -> None:
         """Reset it: what the node was told so far is not all."""
-        self._shut()
-        self.transport.abortConnection()
-
-    def _shut(self) -> None:
         self.exchange = None
         self.timer.close()
         if not self._is_closed:
             self._is_closed = True
+            if not self._is_closing:
+                self._is_closing = True
+                self.transport.unregisterProducer()
             self.upstream.connection_closed(self)
-            self.transport.unregisterProducer()
+            self.transport.abortConnection()
 
     def _timed_out(self, phase: Phase) -> None:
-        if self.exchange is not None:
+        if phase is Phase.CLOSE:
+            self.abort()
+        elif self.exchange is not None:
             self.exchange.timed_out(phase)

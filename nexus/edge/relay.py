@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nexus.edge.answers import Answer
     from nexus.edge.client_connection import ClientConnection
     from nexus.edge.context import EdgeContext
-    from nexus.edge.heads import RequestHead
+    from nexus.edge.heads import RequestHead, ResponseHead
     from nexus.edge.node_connection import NodeConnection
     from nexus.edge.upstream import Dial
 
@@ -129,7 +129,6 @@ class Relay(Exchange):
         node.exchange = self
         self._node = node
         node.transport.write(request_head(self._head, self._disposition, self._framing, self._client.own_lines))
-        node.set_reading(not self._client.write_blocked)
         if not self._is_request_done:
             self.takes_body = True
             self._watch_client()
@@ -181,11 +180,10 @@ class Relay(Exchange):
         if reader.interim:
             self._take_interim(pieces)
         if not self._is_head_sent:
-            if reader.head is not None:
-                self._begin_response(pieces)
-            else:
+            if reader.head is None:
                 self._write(pieces)
                 return
+            self._begin_response(reader.head, pieces)
         if payload:
             self._bytes_out += len(payload)
             if self._response_framing == CHUNKED:
@@ -226,10 +224,7 @@ class Relay(Exchange):
             self._go_on()
         self._reader.interim.clear()
 
-    def _begin_response(self, pieces: list[bytes]) -> None:
-        head = self._reader.head
-        if head is None:
-            return
+    def _begin_response(self, head: ResponseHead, pieces: list[bytes]) -> None:
         framing: int | None = self._reader.framing
         if head.status == 204:
             framing = UNTIL_CLOSE  # says nothing (RFC 9110 section 8.6)
@@ -362,9 +357,13 @@ class Relay(Exchange):
         """Keep the connection for another request, where both ends are at the same place of it (RFC 9112 section
         9.3)."""
         head = self._reader.head
-        if node.write_blocked:
-            node.abort()
-        elif head is None or head.minor == 0 or self._reader.framing == UNTIL_CLOSE or wants_close(head.known):
+        if (
+            head is None
+            or head.minor == 0
+            or wants_close(head.known)
+            or self._reader.framing == UNTIL_CLOSE
+            or node.write_blocked
+        ):
             node.close()
         else:
             self._upstream.give_back(node)

@@ -238,7 +238,7 @@ class Upstream:
         self._pool.counters.node_connections_open += 1
 
     def connection_closed(self, node: NodeConnection) -> None:
-        """Told by each connection, when it is closed or shut."""
+        """Told by each connection, when it is gone or reset."""
         if node in self._connections:
             self._connections.discard(node)
             self._pool.counters.node_connections_open -= 1
@@ -253,7 +253,9 @@ class Upstream:
 
     def buildProtocol(self, addr: IAddress) -> NodeConnection | None:
         """See `IProtocolFactory.buildProtocol`. None, which closes the connection, for a target that is no more."""
-        return None if self.retired else NodeConnection(self, self._pool.clock)
+        if self.retired:
+            return None
+        return NodeConnection(self, self._pool.clock, self._pool.config.body_idle_timeout_s)
 
 
 class Dial:

@@ -31,6 +31,45 @@ class ReuseTests(RelayTestCase):
         self.exchange(self.rpc(), self.api_request())
         self.assertEqual(len(self.rpc().connections), 2)
 
+    def test_not_when_the_reactor_is_late(self) -> None:
+        """Nor when it is too old and nobody has come to close it yet."""
+        self.exchange(self.rpc(), self.api_request())
+        self.clock.rightNow += 4.1
+        self.ask(self.api_request())
+        self.assertEqual(len(self.rpc().connections), 2)
+
+    def answered_early(self) -> Peer:
+        """A node that has answered and not taken the whole request, all of which the edge has."""
+        client = self.ask(self.api_request(b"/api/v0/add", b"Content-Length: 100000"))
+        node = self.rpc().last
+        node.take()
+        node.stall()
+        client.send(b"x" * 100_000)
+        node.send(OK_EMPTY)
+        self.assertTrue(client.is_open)
+        self.assertTrue(node.is_closed)
+        return node
+
+    def test_not_while_the_request_is_going_out(self) -> None:
+        """Not when it still has to take a part of the request: it gets that, and then the end."""
+        node = self.answered_early()
+        node.unstall()
+        self.assertEqual(node.received, b"x" * 100_000)
+        self.assertTrue(node.transport.is_lost)
+        self.assertEqual(self.edge.counters.node_connections_open, 0)
+
+    def test_never_takes_the_rest(self) -> None:
+        """A node that never takes it is reset in the end."""
+        node = self.answered_early()
+        self.pass_time(60)
+        self.assertTrue(node.is_aborted)
+
+    def test_route_changes_meanwhile(self) -> None:
+        """Or at once, when the route changes."""
+        node = self.answered_early()
+        self.publish(running=False)
+        self.assertTrue(node.is_aborted)
+
     def test_old_ones_are_closed_in_time(self) -> None:
         """Each idle connection is closed when its own time is over."""
         first, second = self.ask(self.gateway_request()), self.ask(self.gateway_request())

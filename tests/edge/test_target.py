@@ -103,10 +103,11 @@ class PathFormTests(SynchronousTestCase):
         """On the bare domain the gateway answers at its own host, with query and port."""
         self.assertEqual(
             resolve(b"/network/demo/gateway/ipfs/x?y=z", b"localhost:8080", "localhost"),
-            Redirect(b"http://demo.gateway.localhost:8080/ipfs/x?y=z"),
+            Redirect("demo", b"http://demo.gateway.localhost:8080/ipfs/x?y=z"),
         )
         self.assertEqual(
-            resolve(b"/networks/demo/gateway", b"LOCALHOST.", "localhost"), Redirect(b"http://demo.gateway.localhost/")
+            resolve(b"/networks/demo/gateway", b"LOCALHOST.", "localhost"),
+            Redirect("demo", b"http://demo.gateway.localhost/"),
         )
 
     def test_nothing_there(self) -> None:

@@ -194,6 +194,17 @@ class NodeTimeoutTests(RelayTestCase):
         self.assertTrue(client.is_open)
         self.assertEqual(self.ended(), "first_byte_timeout")
 
+    def test_slow_upload(self) -> None:
+        """Time in which it is the client that sends is not the node's."""
+        client = self.ask(self.gateway_request(b"/", b"Content-Length: 4", method=b"POST"))
+        for _ in range(3):
+            self.pass_time(50)
+            client.send(b"x")
+        self.assertTrue(self.gateway().last.is_open)
+        client.send(b"x")
+        self.pass_time(60)
+        self.assertEqual(parse_response(client.received)[0], 504)
+
     def test_no_100(self) -> None:
         """504 for a gateway that never says 100, nor anything else."""
         client = self.ask(self.gateway_request(b"/", b"Content-Length: 3", b"Expect: 100-continue", method=b"POST"))
