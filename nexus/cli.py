@@ -23,7 +23,7 @@ from nexus.secrets import Secret
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from nexus.config import Config, TCPListen, UnixListen
+    from nexus.config.sections import Config, TCPListen, UnixListen
     from nexus.control.client import ControlClient
 
 T = TypeVar("T")
@@ -122,8 +122,8 @@ def version() -> None:
 @click.option("--control-listen", metavar="HOST:PORT", help="The control API's TCP address (127.0.0.1:7600).")
 def init(config_path: str | None, data: str | None, edge_listen: str | None, control_listen: str | None) -> None:
     """Write a commented configuration with fresh secrets; never overwrites."""
-    from nexus.config_file import PATH_VARIABLE, SEARCHED, load
-    from nexus.config_init import CONTROL_LISTEN, EDGE_LISTEN, data_directory, parse_routes, write_config
+    from nexus.config.file import PATH_VARIABLE, SEARCHED, load
+    from nexus.config.init import CONTROL_LISTEN, EDGE_LISTEN, data_directory, parse_routes, write_config
 
     path = Path(config_path or os.environ.get(PATH_VARIABLE) or SEARCHED[0])
     directory = Path(data) if data else data_directory(path)
@@ -259,7 +259,7 @@ def network(config_path: str | None, user: str, name: str) -> None:
 
 
 def _load(config_path: str | None) -> Config:
-    from nexus.config_file import load
+    from nexus.config.file import load
 
     return load(config_path, os.environ)
 
@@ -305,7 +305,7 @@ def _call_control(
 
 def _control_address(config: Config) -> tuple[str, Secret | None]:
     """Where the control API is asked, and with which key: a unix socket that we may use, else TCP."""
-    from nexus.config import UnixListen
+    from nexus.config.sections import UnixListen
     from nexus.listening import describe
 
     def preference(listen: TCPListen | UnixListen) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, UNIXServerEndpoint
 
-from nexus.config import TCPListen, UnixListen
+from nexus.config.sections import TCPListen, UnixListen
 from nexus.errors import NexusError
 
 if TYPE_CHECKING:

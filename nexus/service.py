@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IStreamClientEndpoint
     from twisted.python.failure import Failure
 
-    from nexus.config import Config
+    from nexus.config.sections import Config
     from nexus.interfaces import IContainerRuntime, INetworks
     from nexus.model import Address
 

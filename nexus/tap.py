@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 from twisted.application.service import MultiService
 from twisted.python import usage
 
-from nexus.config_file import load
+from nexus.config.file import load
 from nexus.errors import ConfigError, NexusError
 from nexus.log_level import LogLevelService
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
 
-    from nexus.config import Config
+    from nexus.config.sections import Config
 
 
 class Options(usage.Options):

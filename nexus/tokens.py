@@ -17,7 +17,7 @@ from nexus.errors import NexusError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nexus.config import JWTConfig
+    from nexus.config.sections import JWTConfig
     from nexus.secrets import Secret
 
 HMAC_ALGORITHMS: Final = {"HS256": 32, "HS512": 64}

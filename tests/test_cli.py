@@ -15,7 +15,7 @@ import jwt as pyjwt
 from twisted.trial.unittest import SynchronousTestCase
 
 from nexus.cli import main
-from nexus.config_file import load
+from nexus.config.file import load
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nexus.config import Config, TCPListen, UnixListen
-from nexus.config_file import keys, load
-from nexus.config_init import choose_instance, choose_subnet, data_directory, parse_routes, render, write_config
+from nexus.config.file import keys, load
+from nexus.config.init import choose_instance, choose_subnet, data_directory, parse_routes, render, write_config
+from nexus.config.sections import Config, TCPListen, UnixListen
 from nexus.errors import ConfigError
 from nexus.model import PortRange, Reach
 

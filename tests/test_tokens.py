@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from nexus.config import JWTConfig
+from nexus.config.sections import JWTConfig
 from nexus.secrets import Secret
 from nexus.tokens import InvalidTokenError, NoSigningKeyError, TokenVerifier, issue_token
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from nexus.config import Config, TCPListen, UnixListen
-from nexus.config_file import load
+from nexus.config.file import load
+from nexus.config.sections import Config, TCPListen, UnixListen
 from nexus.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from nexus.config import TCPListen
+from nexus.config.sections import TCPListen
 from tools.checkout import ROOT, VAR, environment, fail, log_tail, note, read_config, run_nexus, say
 
 NETWORK = "demo"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
-    from nexus.config import EdgeConfig
+    from nexus.config.sections import EdgeConfig
     from nexus.edge.admission import Admission, Disposition
     from nexus.edge.answers import Answer
     from nexus.edge.client_connection import ClientConnection

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
 
-    from nexus.config import EdgeConfig
+    from nexus.config.sections import EdgeConfig
     from nexus.interfaces import INetworkStatus
     from nexus.model import Address
     from nexus.registry import Registry

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IReactorTime, IStreamClientEndpoint
     from twisted.python.failure import Failure
 
-    from nexus.config import EdgeConfig
+    from nexus.config.sections import EdgeConfig
     from nexus.edge.counters import Counters
     from nexus.model import Address, Route, RouteTarget
 

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from nexus.config import EdgeConfig, JWTConfig
+from nexus.config.sections import EdgeConfig, JWTConfig
 from nexus.edge.edge import Edge
 from nexus.errors import NetworkNotFoundError
 from nexus.interfaces import INetworkStatus

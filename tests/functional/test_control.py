@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThread
 from twisted.protocols.policies import WrappingFactory
 from twisted.trial.unittest import TestCase
 
-from nexus.config import TCPListen, UnixListen
+from nexus.config.sections import TCPListen, UnixListen
 from nexus.control.client import ControlClient, ControlRefusedError, ControlUnreachableError
 from nexus.control.resource import control_factory
 from nexus.errors import NetworkNotFoundError

@@ -24,7 +24,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from nexus.config import EdgeConfig, JWTConfig
+from nexus.config.sections import EdgeConfig, JWTConfig
 from nexus.coroutines import returns_deferred
 from nexus.edge.edge import Edge
 from nexus.interfaces import INetworkStatus

@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from nexus.config import TCPListen, UnixListen
+from nexus.config.sections import TCPListen, UnixListen
 from nexus.coroutines import returns_deferred
 from nexus.listening import ListenError, bind
 

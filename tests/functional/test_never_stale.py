@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from twisted.internet.threads import deferToThread
 from zope.interface import directlyProvides, implementer
 
-from nexus.config import EdgeConfig, JWTConfig, TCPListen
+from nexus.config.sections import EdgeConfig, JWTConfig, TCPListen
 from nexus.coroutines import returns_deferred
 from nexus.edge.edge import Edge
 from nexus.interfaces import INodeObserver, INodes, ISubscription

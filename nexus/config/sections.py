@@ -1,6 +1,6 @@
 """The configuration: frozen sections, each key with its type, its default and what it may be.
 
-`Config` is all that the rest of Nexus sees; `nexus.config_file.load` makes one from file and environment, or raises
+`Config` is all that the rest of Nexus sees; `nexus.config.file.load` makes one from file and environment, or raises
 `ConfigError`. Keys, defaults and meanings are told in docs/configuration.md.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from nexus.config_values import (
+from nexus.config.values import (
     Algorithm,
     BearerKey,
     Between,

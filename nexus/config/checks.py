@@ -1,6 +1,6 @@
 """What has to hold between the keys of a configuration. Pure, but for the cryptography that reads keys.
 
-`problems` yields each thing that is wrong, with the key to blame; `nexus.config_file` turns the first into a
+`problems` yields each thing that is wrong, with the key to blame; `nexus.config.file` turns the first into a
 `ConfigError`.
 """
 
@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from nexus.config import Config, JWTConfig, TCPListen
+from nexus.config.sections import Config, JWTConfig, TCPListen
 from nexus.secrets import Secret
 
 if TYPE_CHECKING:

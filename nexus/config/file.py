@@ -1,6 +1,6 @@
 """Finds the configuration file, lays the environment over it, and makes a `Config` of both.
 
-The keys are `nexus.config`'s dataclasses themselves: a field added there can be configured at once.
+The keys are `nexus.config.sections`'s dataclasses themselves: a field added there can be configured at once.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
-from nexus.config import Config
-from nexus.config_checks import problems
-from nexus.config_readers import Reader, UnacceptableValueError, is_value, reader_for
+from nexus.config.checks import problems
+from nexus.config.readers import Reader, UnacceptableValueError, is_value, reader_for
+from nexus.config.sections import Config
 from nexus.errors import ConfigError, InvalidError
 
 PATH_VARIABLE: Final = "NEXUS_CONFIG"
@@ -87,7 +87,7 @@ def load(option: str | None, environ: Mapping[str, str]) -> Config:
 
 
 def keys() -> list[Key]:
-    """Every key, in the order of `nexus.config`."""
+    """Every key, in the order of `nexus.config.sections`."""
     return list(_keys_of(Config, ""))
 
 

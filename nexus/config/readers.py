@@ -1,5 +1,5 @@
 """How one configured value is read: from what TOML gives or from an environment variable's text, to the type that
-`nexus.config` declares for it.
+`nexus.config.sections` declares for it.
 
 `reader_for` looks at a declared type and gives its `Reader`; nothing here knows any key by name.
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from nexus.config import TCPListen, UnixListen
-from nexus.config_values import Between, Matching, OneOf
+from nexus.config.sections import TCPListen, UnixListen
+from nexus.config.values import Between, Matching, OneOf
 from nexus.errors import InvalidError
 from nexus.model import PortRange
 from nexus.secrets import Secret
@@ -88,9 +88,9 @@ class Reader:
 
 
 def reader_for(declared: Any) -> Reader:
-    """The reader of a type as `nexus.config` declares it.
+    """The reader of a type as `nexus.config.sections` declares it.
 
-    :raises TypeError: for a type that no reader is known for: a mistake in `nexus.config`.
+    :raises TypeError: for a type that no reader is known for: a mistake in `nexus.config.sections`.
     """
     declared = _without_none(declared)
     if get_origin(declared) is Annotated:

@@ -1,4 +1,4 @@
-"""What a configured value may be: the constraints that `nexus.config` writes beside its types.
+"""What a configured value may be: the constraints that `nexus.config.sections` writes beside its types.
 
 Each says whether it takes a value, and in words what it takes; reading and error messages are made from these alone.
 """

@@ -1,0 +1,1 @@
+"""The configuration: its sections, and how they are read from a file and the environment."""
