@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from tools.checkout import BIN, CONFIG, LOG_FILE, PID_FILE, ROOT, environment, fail, log_tail, note, run_nexus, say
@@ -18,6 +19,7 @@ from tools.checkout import BIN, CONFIG, LOG_FILE, PID_FILE, ROOT, environment, f
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0
 POLL_INTERVAL_S = 0.1
+PORT_MAX = 65535
 
 
 def running_pid() -> int | None:
@@ -76,11 +78,19 @@ def _launch(environ: dict[str, str]) -> None:
     if launched.returncode == 0:
         return
     words = launched.stdout.strip().removeprefix("nexus: ")
-    if "edge.listen" in words:
-        words += "; another port for now: make up EDGE_PORT=8081"
-    elif "control.listen" in words:
-        words += "; another port for now: make up CONTROL_PORT=7601"
+    for name in ("EDGE", "CONTROL"):
+        if f"{name.lower()}.listen" in words:
+            words += f"; another port for now: {make_up_elsewhere(name, environ)}"
     fail(words or f"twistd ended with status {launched.returncode}")
+
+
+def make_up_elsewhere(name: str, environ: Mapping[str, str]) -> str:
+    """The command that tries the next port for EDGE or CONTROL, and keeps what was asked for of the other."""
+    usual = {"EDGE": 8080, "CONTROL": 7600}
+    given = {each: environ.get(f"{each}_PORT", "") for each in usual}
+    taken = int(given[name]) if given[name].isdecimal() else usual[name]
+    given[name] = str(taken + 1 if taken < PORT_MAX else usual[name])
+    return " ".join(["make up", *(f"{each}_PORT={port}" for each, port in given.items() if port)])
 
 
 def _await_answer(environ: dict[str, str]) -> None:
