@@ -148,7 +148,8 @@ A member joins with a Kubo node of its own, the swarm key and one address:
   ipfs init --profile=autoconf-off && cp {shlex.quote(joining.key_path)} $IPFS_PATH/swarm.key
   ipfs config --json AutoTLS.Enabled false && ipfs config Routing.Type dht
   ipfs config Addresses.API /ip4/127.0.0.1/tcp/0 && ipfs config Addresses.Gateway /ip4/127.0.0.1/tcp/0
-  LIBP2P_FORCE_PNET=1 ipfs daemon &
+  LIBP2P_FORCE_PNET=1 IPFS_TELEMETRY=off ipfs daemon &
+  until [ -e $IPFS_PATH/api ]; do sleep 1; done      # it answers
   ipfs swarm connect {joining.multiaddr}
   ipfs cat {file_url.rpartition("/")[2]}
 
