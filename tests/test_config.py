@@ -220,6 +220,10 @@ audience = ""
             path = self.write(mode=mode)
             error = self.assertRaises(ConfigError, load, path, {})
             self.assertIn(f"chmod 600 {path}", str(error))
+        spaced = Path(self.mktemp()) / "a b"
+        spaced.mkdir(parents=True)
+        path = str(Path(self.write(mode=0o640)).rename(spaced / "nexus.toml"))
+        self.assertIn(f"chmod 600 '{path}'", str(self.assertRaises(ConfigError, load, path, {})))
 
     def test_open_file_without_secrets(self) -> None:
         """A file without secrets may be read by all; they come from the environment then."""

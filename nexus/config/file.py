@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -136,7 +137,10 @@ def _read_file(path: Path, values: dict[str, Any], sources: dict[str, str]) -> N
             raise _unknown_key(source, key_path, value, list(known))
         if key.reader.secret and mode & 0o077:
             raise ConfigError(
-                source, key_path, f"is a secret in a file that others can read (mode {mode:04o})", f"chmod 600 {path}"
+                source,
+                key_path,
+                f"is a secret in a file that others can read (mode {mode:04o})",
+                f"chmod 600 {shlex.quote(str(path))}",
             )
         values[key_path] = _read_value(source, key, value, key.reader.read)
         sources[key_path] = source
