@@ -24,6 +24,7 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_READONLY: "the file or its directory may not be written by this user: change owner or mode",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check that its directory exists and this user may write there",
     sqlite3.SQLITE_PERM: "this user may not use the file: change its owner or mode",
+    sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full: free space there, then try again",
     sqlite3.SQLITE_IOERR: "the disk fails to read or write it: look at the system's log",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
 }
@@ -32,7 +33,7 @@ _REMEDIES: Final = {
 def explain(error: sqlite3.Error, operation: str, path: Path) -> DatabaseError:
     """`error` as a sentence that names the file and what to do."""
     code = getattr(error, "sqlite_errorcode", None)
-    remedy = _REMEDIES.get(code & 0xFF) if code is not None else None
+    remedy = _REMEDIES.get(code, _REMEDIES.get(code & 0xFF)) if code is not None else None
     return DatabaseError(f"{operation}: {path}", f"{remedy} ({error})" if remedy else str(error))
 
 

@@ -250,6 +250,14 @@ class ExplainTests(SynchronousTestCase):
         self.assertIn(f"delete network demo: {path}: the file or its directory may not be written", str(error))
         self.assertEqual(error.field, "database")
 
+    def test_full_for_shared_memory(self) -> None:
+        """A disk too full for the journal's shared memory, which SQLite calls an I/O error, is told as full."""
+        trouble = sqlite3.OperationalError("disk I/O error")
+        trouble.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+        self.assertIn("the disk is full", str(explain(trouble, "open", Path("/x.db"))))
+        trouble.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        self.assertIn("the disk fails", str(explain(trouble, "open", Path("/x.db"))))
+
     def test_unknown(self) -> None:
         """An error without a row in the table keeps SQLite's words."""
         error = explain(sqlite3.OperationalError("no such table: x"), "list networks", Path("/x.db"))
