@@ -21,7 +21,7 @@ if [ -e nexus.toml ]; then
   tools/ensure_venv.sh
   .venv/bin/python -m tools.daemon stop
   .venv/bin/python -m tools.remove_instance ||
-    fail "nodes were not removed, so the configuration stays: start the engine (tools/ensure_engine.sh) and run it again"
+    fail "nodes were not removed, so the configuration stays: mend what is told above, and run it again"
 fi
 
 if [ -e var/dockerd.pid ]; then

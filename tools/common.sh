@@ -12,12 +12,18 @@ fail() {
   exit 1
 }
 
+# disk_is_full: whether less than 10 MiB are left where the set-up writes.
+disk_is_full() {
+  df -Pk . .venv var "${TMPDIR:-/tmp}" 2>/dev/null | awk 'NR > 1 && $4 < 10240 { full = 1 } END { exit !full }'
+}
+
 # fail_with_log LOG MESSAGE...: the same, after the log's last lines; names the remedy where the disk is full.
 fail_with_log() {
   local log=$1
   shift
   tail -n 15 -- "$log" | sed 's/^/    | /' >&2
-  if grep -qi 'no space left on device' -- "$log"; then
+  # pip and venv do not always say why they failed.
+  if grep -qi 'no space left on device' -- "$log" || disk_is_full; then
     fail "$*: the disk is full; free some (df -h; docker system df; docker image prune) and run it again"
   fi
   fail "$*"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,10 +79,13 @@ def _launch(environ: dict[str, str]) -> None:
     if launched.returncode == 0:
         return
     words = launched.stdout.strip().removeprefix("nexus: ")
-    for name in ("EDGE", "CONTROL"):
-        if f"{name.lower()}.listen" in words:
-            words += f"; another port for now: {make_up_elsewhere(name, environ)}"
-    fail(words or f"twistd ended with status {launched.returncode}")
+    fail(with_remedy(words, environ) if words else f"twistd ended with status {launched.returncode}")
+
+
+def with_remedy(words: str, environ: Mapping[str, str]) -> str:
+    """What twistd said, and where a port is busy a command that takes another one."""
+    busy = re.search(r":\d+: something else listens there already.*\b(edge|control)\.listen\b", words)
+    return f"{words}; another port for now: {make_up_elsewhere(busy[1].upper(), environ)}" if busy else words
 
 
 def make_up_elsewhere(name: str, environ: Mapping[str, str]) -> str:
