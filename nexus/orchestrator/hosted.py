@@ -9,7 +9,7 @@ change only here, under the record's lock, so that a slow read can never put bac
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -95,18 +95,21 @@ class HostedNetwork:
         return await self._ask(lambda: self._parts.networks.create(record))
 
     async def update(self, changes_for: Callable[[Network], NetworkChanges]) -> tuple[Network, frozenset[str]]:
-        """Change the record by what `changes_for` makes of it; answers it, and the names of the fields that changed."""
-        changed: frozenset[str] = frozenset()
+        """Change the record by what `changes_for` makes of it; answers it, and the names of the fields that were given,
+        changed by that or not."""
+        given: Mapping[str, object] = {}
 
         async def change() -> Network:
-            nonlocal changed
+            nonlocal given
             before = await self._parts.networks.get(self.name)
             changes = changes_for(before)
-            changed = frozenset(name for name, value in changes.given().items() if getattr(before, name) != value)
-            return await self._parts.networks.update(self.name, changes) if changed else before
+            given = changes.given()
+            if all(getattr(before, name) == value for name, value in given.items()):
+                return before
+            return await self._parts.networks.update(self.name, changes)
 
         record = await self._ask(change)
-        return record, changed
+        return record, frozenset(given)
 
     async def record_activation(self, reason: str) -> Network:
         """Write down that it shall be online. :raises NetworkNotFoundError: :raises DatabaseError:"""

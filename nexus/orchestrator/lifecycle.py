@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, TypeVar
 from twisted.logger import Logger
 
 from nexus.errors import ConflictError, NexusError
-from nexus.model import DesiredState, NetworkState
+from nexus.model import ContainerState, DesiredState, NetworkState
 from nexus.orchestrator.attempt import Attempt, Ended
 from nexus.orchestrator.hosted import HostedNetwork
 from nexus.orchestrator.status import CachedStatus
@@ -42,7 +42,7 @@ from nexus.orchestrator.turns import Shared, Turns
 from nexus.orchestrator.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from nexus.model import Network, NetworkChanges, NodeIdentity
+    from nexus.model import Network, NetworkChanges, Node, NodeIdentity
     from nexus.orchestrator.parts import Parts
 
 T = TypeVar("T")
@@ -107,13 +107,14 @@ class Lifecycle:
     async def update(self, changes_for: Callable[[Network], NetworkChanges]) -> tuple[Network, list[str]]:
         """Change record and rules at once, and the running node in its turn.
 
-        Where the node could not be changed this fails, and the record keeps the change: the next start takes it on.
+        Where the node could not be changed this fails, and the record keeps the change: the next start takes it on, or
+        the same update said again.
 
         :return: the record, and the names of the fields that the running node takes on only when it starts next.
         """
-        record, changed = await self.hosted.update(changes_for)
-        log.info("{network} updated: {changed}", network=record.name, changed=sorted(changed))
-        if changed <= RULE_FIELDS:
+        record, given = await self.hosted.update(changes_for)
+        log.info("{network} updated: {given}", network=record.name, given=sorted(given))
+        if given <= RULE_FIELDS:
             return record, []
         later = await self._turns.take(lambda: self._told("UpdateNetwork", self._update_node(record))).wait()
         return record, later
@@ -223,7 +224,16 @@ class Lifecycle:
 
     async def _update_node(self, record: Network) -> list[str]:
         node = self.hosted.node
+        if node is None and record.desired_state is DesiredState.ONLINE:
+            node = await self._running_node()
         return [] if node is None else list(await self._parts.nodes.update_node(node, record))
+
+    async def _running_node(self) -> Node | None:
+        """The node, if the engine has it running: it may not be routed yet, or not be known to run."""
+        for node in await self.hosted.nodes():
+            if node.id == self.hosted.node_id and node.state is ContainerState.RUNNING:
+                return node
+        return None
 
 
 async def _nothing() -> None:

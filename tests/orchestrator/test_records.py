@@ -148,13 +148,12 @@ class UpdateTests(OrchestratorTestCase):
         self.assertEqual(self.calls("update_node"), 0)
 
     def test_nothing_changes(self) -> None:
-        """What is as it was writes nothing and asks nobody."""
+        """What is as it was writes nothing."""
         self.online("demo")
         before = self.record()
         self.clock.advance(5)
         self.successResultOf(self.update(gateway_public=False, resources=ResourcesChange(cpus=1)))
         self.assertEqual(self.record(), before)
-        self.assertEqual(self.calls("update_node"), 0)
 
     def test_node_cannot_be_changed(self) -> None:
         """The error is told; the record keeps the change for the next start."""
@@ -163,6 +162,27 @@ class UpdateTests(OrchestratorTestCase):
         self.failed(self.update(resources=ResourcesChange(disk_gb=20)), EngineUnreachableError)
         self.assertEqual(self.record().resources.disk_gb, 20)
         self.assert_online()
+
+    def test_said_again(self) -> None:
+        """Said again after the node could not be changed, it is tried again, and what has to wait is named again."""
+        self.online("demo")
+        self.nodes.fail_next("update_node", UNREACHABLE)
+        self.failed(self.update(resources=ResourcesChange(disk_gb=20)), EngineUnreachableError)
+        answer = self.successResultOf(self.update(resources=ResourcesChange(disk_gb=20)))
+        self.assertEqual(self.calls("update_node"), 2)
+        self.assertEqual(answer.effective_at_next_start, ["resources.disk_gb"])
+
+    def test_running_and_not_routed(self) -> None:
+        """A node that runs is changed also where the edge has no route to it yet; an error tells where nobody can know
+        whether it runs."""
+        self.online("demo")
+        self.nodes.go_away()
+        self.restart()
+        self.failed(self.update(resources=ResourcesChange(cpus=2)), EngineUnreachableError)
+        self.nodes.come_back()
+        self.nodes.hold("await_ready")
+        self.successResultOf(self.update(resources=ResourcesChange(cpus=2)))
+        self.assertEqual(self.calls("update_node"), 1)
 
     def test_updates_in_order(self) -> None:
         """Of two updates of one figure, the later counts, in the record and in the node."""
