@@ -142,13 +142,13 @@ Done: a private IPFS network runs in the container {container}, and Nexus serves
   gateway  {file_url}
   status   {started["api_url"].replace(".api.", ".status.")}/
 
-A member joins with a Kubo node of its own, the swarm key and one address:
+A member joins with a Kubo node of its own (`ipfs`, in a terminal of its own), the swarm key and one address:
 
   export IPFS_PATH=$(mktemp -d)
-  ipfs init --profile=autoconf-off && cp {shlex.quote(joining.key_path)} $IPFS_PATH/swarm.key
+  ipfs init --profile=autoconf-off,randomports && cp {shlex.quote(joining.key_path)} $IPFS_PATH/swarm.key
   ipfs config --json AutoTLS.Enabled false && ipfs config Routing.Type dht
   ipfs config Addresses.API /ip4/127.0.0.1/tcp/0 && ipfs config Addresses.Gateway /ip4/127.0.0.1/tcp/0
-  LIBP2P_FORCE_PNET=1 IPFS_TELEMETRY=off ipfs daemon &
+  LIBP2P_FORCE_PNET=1 LIBP2P_TCP_MUX=false IPFS_TELEMETRY=off ipfs daemon &
   until [ -e $IPFS_PATH/api ]; do sleep 1; done      # it answers
   ipfs swarm connect {joining.multiaddr}
   ipfs cat {file_url.rpartition("/")[2]}
