@@ -140,7 +140,7 @@ class ControlResource(Resource):
             return 405, "JSON-RPC comes by POST"
         if not is_local and not self._has_key(request):
             request.setHeader(b"www-authenticate", b'Bearer realm="nexus control"')
-            return 401, "send the control key: Authorization: Bearer KEY"
+            return 401, "the control key is missing or wrong: Authorization: Bearer KEY"
         if request.path != b"/":
             return 404, "the control API is at /"
         if not _is_json(request):
