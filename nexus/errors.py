@@ -7,6 +7,16 @@ attribute too. None carries a secret.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+_QUOTED_MAX: Final = 100
+
+
+def quoted(value: object) -> str:
+    """`value`, a caller's, as errors and log lines echo it: on one line, and a long text by its beginning."""
+    if isinstance(value, str) and len(value) > _QUOTED_MAX:
+        return f"{value[:_QUOTED_MAX]!r}..."
+    return repr(value)
 
 
 class NexusError(Exception):

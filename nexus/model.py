@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from nexus.errors import InvalidError
+from nexus.errors import InvalidError, quoted
 from nexus.secrets import Secret
 
 GIGABYTE: Final = 10**9
@@ -72,7 +72,9 @@ def check_network_name(name: str) -> str:
     """
     if not isinstance(name, str) or not _DNS_LABEL.match(name):
         raise InvalidError(
-            "network", f"{name!r} is not a network name", "a DNS label: 1-63 characters of a-z, 0-9 and inner hyphens"
+            "network",
+            f"{quoted(name)} is not a network name",
+            "a DNS label: 1-63 characters of a-z, 0-9 and inner hyphens",
         )
     if name in RESERVED_NAMES:
         raise InvalidError("network", f"{name!r} is reserved", f"any name but {', '.join(sorted(RESERVED_NAMES))}")
@@ -99,7 +101,7 @@ class Resources:
             number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not number or not least <= value <= most:
                 raise InvalidError(
-                    f"resources.{name}", f"{value!r} is out of range", f"a number from {least:g} to {most:g}"
+                    f"resources.{name}", f"{value!r} is out of range", f"a number from {least} to {most}"
                 )
             object.__setattr__(self, name, float(value))
 

@@ -16,6 +16,8 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from nexus.errors import quoted
+
 BODY_BYTES_MAX: Final = 1024 * 1024
 """What a request's body may have; whoever reads it sees to that."""
 BATCH_MAX: Final = 50
@@ -191,7 +193,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise _Unfit(f"the member {twice!r} comes twice in one object")
+        raise _Unfit(f"the member {quoted(twice)} comes twice in one object")
 
 
 def _skip(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from enum import Enum
@@ -29,6 +29,9 @@ _JSON_WORDS: Final = {
     "object": "an object",
     "null": "null",
 }
+
+_NAME_MAX: Final = 64
+"""So much of an unknown name is told."""
 
 # Members and items are kept as text: their numbers may be larger than any that Python's or msgspec's own types hold.
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -58,6 +61,7 @@ def decode_params(kind: type[T], params: bytes | None) -> T:
         if _decode_items(text):
             raise InvalidError("params", "parameters are given by name", "by name: " + _listed(names_of(kind)))
         text = b"{}"
+    text = _without_nulls(kind, text)
     _check_names(kind, text, "")
     try:
         return msgspec.json.decode(text, type=kind, strict=True)
@@ -109,6 +113,17 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if names else "no parameters"
 
 
+def _without_nulls(kind: Any, text: bytes) -> bytes:
+    """`text` without those members that are null and may be left out: it is the same."""
+    optional = {
+        item.name for item in fields(kind) if item.default is not MISSING or item.default_factory is not MISSING
+    }
+    members = _decode_members(text)
+    return msgspec.json.encode(
+        {name: item for name, item in members.items() if name not in optional or bytes(item) != b"null"}
+    )
+
+
 def _check_names(kind: Any, text: bytes, prefix: str) -> None:
     """msgspec ignores members that a dataclass lacks; a misspelt parameter must not be ignored."""
     kind = without_none(kind)
@@ -117,7 +132,9 @@ def _check_names(kind: Any, text: bytes, prefix: str) -> None:
     types = types_of(kind)
     for name, item in _decode_members(text).items():
         if name not in types:
-            raise InvalidError(f"{prefix}{name}", "there is no such parameter", nearest(name, list(types)))
+            raise InvalidError(
+                f"{prefix}{name[:_NAME_MAX]}", "there is no such parameter", nearest(name[:_NAME_MAX], list(types))
+            )
         _check_names(types[name], bytes(item), f"{prefix}{name}.")
 
 

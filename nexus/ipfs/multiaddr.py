@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from nexus.errors import InvalidError
+from nexus.errors import InvalidError, quoted
 
 _ALLOWED: Final = "/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT[/ws|/wss|/tls/ws]/p2p/PEER_ID, or /dnsaddr/HOST/p2p/PEER_ID"
 _PEERS_MAX: Final = 64
@@ -51,7 +51,7 @@ def check_peer_address(text: str, field: str) -> str:
     :raises InvalidError: otherwise, for `field`.
     """
     if not isinstance(text, str) or not text.startswith("/"):
-        raise InvalidError(field, f"{text!r} is not a multiaddr", _ALLOWED)
+        raise InvalidError(field, f"{quoted(text)} is not a multiaddr", _ALLOWED)
     match text.split("/")[1:]:
         case ["dnsaddr", host, "p2p", peer_id]:
             known = _is_dns_name(host)
@@ -60,9 +60,11 @@ def check_peer_address(text: str, field: str) -> str:
         case _:
             known, peer_id = False, ""
     if not known:
-        raise InvalidError(field, f"{text!r} is not an address that a node can dial", _ALLOWED)
+        raise InvalidError(field, f"{quoted(text)} is not an address that a node can dial", _ALLOWED)
     if not is_peer_id(peer_id):
-        raise InvalidError(field, f"{peer_id!r} is not a peer id", "12D3KooW..., Qm..., or a libp2p-key CID (k51...)")
+        raise InvalidError(
+            field, f"{quoted(peer_id)} is not a peer id", "12D3KooW..., Qm..., or a libp2p-key CID (k51...)"
+        )
     return text
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
-from nexus.errors import InvalidError
+from nexus.errors import InvalidError, quoted
 from nexus.messages import ResourcesChange
 from nexus.model import Resources
 
@@ -34,7 +34,7 @@ def check_users(users: Sequence[str]) -> frozenset[str]:
         if not isinstance(user, str) or not 1 <= len(user) <= USER_LENGTH_MAX or not _printable(user):
             raise InvalidError(
                 f"users[{place}]",
-                f"{user!r} is not a user name",
+                f"{quoted(user)} is not a user name",
                 f"1-{USER_LENGTH_MAX} characters, none of them a control character",
             )
     return frozenset(users)
@@ -48,7 +48,7 @@ def check_origins(origins: Sequence[str]) -> frozenset[str]:
     _check_count("api_allowed_origins", origins, ORIGINS_MAX)
     for place, origin in enumerate(origins):
         if not isinstance(origin, str) or not _is_origin(origin):
-            raise InvalidError(f"api_allowed_origins[{place}]", f"{origin!r} is not an origin", _ORIGIN_ALLOWED)
+            raise InvalidError(f"api_allowed_origins[{place}]", f"{quoted(origin)} is not an origin", _ORIGIN_ALLOWED)
     return frozenset(origins)
 
 

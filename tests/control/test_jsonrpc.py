@@ -224,6 +224,13 @@ class StrictnessTests(SynchronousTestCase):
         for body in ("1", "null", '"x"', "true", "{}"):
             self.assertEqual(refusal_of(body), (-32600, b"null"))
 
+    def test_long_doubled_name(self) -> None:
+        """One of any length is told by its beginning."""
+        name = "x" * 10**5
+        (part,) = jsonrpc.decode(f'{{"{name}":1,"{name}":1}}'.encode()).parts
+        assert isinstance(part, jsonrpc.Refusal)
+        self.assertLess(len(part.fault.data["detail"]), 200)
+
     def test_doubled_names(self) -> None:
         """A name that comes twice is refused at any depth: two readers could read two things."""
         for body in (

@@ -46,6 +46,12 @@ class DecodeParamsTests(SynchronousTestCase):
         self.assertEqual(
             wire.decode_params(UpdateNetwork, b'{"network":"demo","users":null}'), UpdateNetwork(network="demo")
         )
+        self.assertEqual(
+            wire.decode_params(
+                CreateNetwork, b'{"network":"demo","users":null,"gateway_public":null,"resources":null}'
+            ),
+            CreateNetwork(network="demo"),
+        )
         self.assert_refused(NetworkName, '{"network":null}', "network", "null", "a text")
 
     def test_types_are_strict(self) -> None:
@@ -75,6 +81,13 @@ class DecodeParamsTests(SynchronousTestCase):
         self.assert_refused(CreateNetwork, '{"network":"n","gatewayPublic":true}', "gatewayPublic", "gateway_public")
         self.assert_refused(CreateNetwork, '{"network":"n","resources":{"cpu":2}}', "resources.cpu", "allowed: cpus")
         self.assert_refused(Ping, '{"verbose":true}', "verbose", "no parameters")
+
+    def test_long_unknown(self) -> None:
+        """A name of any length is told by its beginning."""
+        for name, field in (("x" * 1000, "x" * 64), ("resources", "resources." + "x" * 64)):
+            with self.assertRaises(InvalidError) as caught:
+                wire.decode_params(CreateNetwork, f'{{"{name}":{{"{"x" * 1000}":1}}}}'.encode())
+            self.assertEqual(caught.exception.field, field)
 
     def test_positions(self) -> None:
         """Parameters by position are refused with the names."""

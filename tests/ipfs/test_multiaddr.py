@@ -32,6 +32,12 @@ class CheckBootstrapPeersTests(SynchronousTestCase):
         )
         self.assertEqual(check_bootstrap_peers(addresses), addresses)
 
+    def test_long(self) -> None:
+        """An error echoes the beginning of what was sent, however long that is."""
+        for address in ("x" * 10**6, "/x" * 10**6, f"/ip4/198.51.100.1/tcp/4001/p2p/{'x' * 10**6}"):
+            error = self.assertRaises(InvalidError, check_bootstrap_peers, [address])
+            self.assertLess(len(str(error)), 400)
+
     def test_none(self) -> None:
         """There need not be any."""
         self.assertEqual(check_bootstrap_peers([]), ())

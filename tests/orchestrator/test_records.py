@@ -74,6 +74,18 @@ class CreateTests(OrchestratorTestCase):
         self.failed(self.orchestrator.create_network(CreateNetwork(network="demo")), NetworkExistsError)
         self.assertIs(self.registry.route("demo"), static)
 
+    def test_long_texts(self) -> None:
+        """An error echoes the beginning of what was sent, however long that is."""
+        text = "x" * 500_000
+        for request in (
+            CreateNetwork(network=text),
+            CreateNetwork(network="demo", users=[text]),
+            CreateNetwork(network="demo", api_allowed_origins=[text]),
+            CreateNetwork(network="demo", swarm_key=text),
+        ):
+            error = self.failed(self.orchestrator.create_network(request), InvalidError)
+            self.assertLess(len(str(error)), 400)
+
     def test_invalid_fields(self) -> None:
         """An error names the field, and in a list the place."""
         for field, request in {
