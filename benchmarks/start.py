@@ -91,8 +91,8 @@ def docker(*arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def moments(container: str) -> dict[str, float]:
-    """From the container's log: how long entrypoint, start-up script and daemon took, and when the daemon was ready."""
+def logged_moments(container: str) -> dict[str, datetime]:
+    """When the container's log began, and when it told each step."""
     marks: dict[str, datetime] = {}
     for line in docker("logs", "--timestamps", container).splitlines():
         stamp, _, text = line.partition(" ")
@@ -100,6 +100,14 @@ def moments(container: str) -> dict[str, float]:
         for word in ("Executing", "Initializing daemon", "Daemon is ready"):
             if text.startswith(word):
                 marks[word] = moment
+    return marks
+
+
+async def moments(container: str) -> dict[str, float]:
+    """From the container's log: how long entrypoint, start-up script and daemon took, and when the daemon was ready."""
+    # The daemon may answer a moment before it says that it is ready.
+    while "Daemon is ready" not in (marks := logged_moments(container)):
+        await deferLater(default_reactor, 0.02)
     script = marks.get("Executing", marks["Initializing daemon"])
     return {
         "  entrypoint": (script - marks["first"]).total_seconds(),
@@ -114,7 +122,7 @@ async def nexus_round(client: NodeClient, timed: Timed, network: Network, lease:
     began = time.monotonic()
     node = await client.create_node(network, lease)
     ended = time.time()
-    parts = {"total": time.monotonic() - began, **timed.parts, **moments(node.container_name)}
+    parts = {"total": time.monotonic() - began, **timed.parts, **await moments(node.container_name)}
     parts["noticed after"] = ended - parts.pop("ready at")
     await client.remove_node(node.id)
     return parts
@@ -139,7 +147,7 @@ async def bare_round(hosting: Hosting, rpc: KuboRPC, network: Network, lease: Le
     while not await rpc.is_ready(address, Secret("none")):
         await deferLater(default_reactor, 0.02)
     ended = time.time()
-    parts = {"total": time.monotonic() - began, "docker run": returned - began, **moments("nexus-bench-bare")}
+    parts = {"total": time.monotonic() - began, "docker run": returned - began, **await moments("nexus-bench-bare")}
     parts["noticed after"] = ended - parts.pop("ready at")
     remove_bare()
     return parts
