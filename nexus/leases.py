@@ -37,7 +37,8 @@ def static_part(subnet: ipaddress.IPv4Network) -> Iterator[ipaddress.IPv4Address
 
 def is_tcp_port_free(host: str, port: int) -> bool:
     """Whether this host could listen on that TCP port now. Tries it, with the meaning that a listening server gives it:
-    connections in TIME_WAIT do not count."""
+    connections in TIME_WAIT do not count. On an address that this host does not have nothing is in use: whoever
+    publishes a port there is told what is wrong with it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -47,7 +48,8 @@ def is_tcp_port_free(host: str, port: int) -> bool:
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 return False
-            raise
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
     return True
 
 

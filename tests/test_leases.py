@@ -203,6 +203,10 @@ class PortProbeTests(SynchronousTestCase):
             self.assertFalse(is_tcp_port_free("127.0.0.1", port))
         self.assertTrue(is_tcp_port_free("127.0.0.1", port))
 
+    def test_address_of_another_host(self) -> None:
+        """On an address that this host does not have nothing is in use: the engine tells what is wrong with it."""
+        self.assertTrue(is_tcp_port_free("192.0.2.77", 24000))
+
 
 class SubnetTests(SynchronousTestCase):
     """How a bridge's subnet is split."""
