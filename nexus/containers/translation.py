@@ -45,6 +45,11 @@ _MEANINGS: Final[tuple[tuple[str, type[EngineError], str], ...]] = (
     ("address already in use", PortTakenError, "{address} is in use already"),
     ("ports are not available", PortTakenError, "a port to be published is in use already"),
     ("cannot assign requested address", EngineError, "{address} is not an address of this host"),
+    (
+        "unable to set memory limit",
+        EngineError,
+        "the container uses more memory than that now: let it use less, or stop it first",
+    ),
     ("is already in use by container", NameTakenError, "another container has the name"),
     ("already exists", NameTakenError, "the name is taken"),
     ("networks have same bridge name", NameTakenError, "another network has a bridge interface of that name"),

@@ -42,7 +42,7 @@ T = TypeVar("T")
 _ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 _CONNECT_TIMEOUT_S: Final = 0.25
 _CALL_TIMEOUT_S: Final = 5.0
-_FAILURES: Final = (ConnectError, ConnectionClosed, RequestTransmissionFailed, ResponseFailed, DeferredTimeoutError)
+_FAILURES: Final = (ConnectError, ConnectionClosed, RequestTransmissionFailed, ResponseFailed)
 
 
 class RPCError(Exception):
@@ -159,6 +159,8 @@ class KuboRPC:
         call = Deferred.fromCoroutine(self._exchange(f"http://{address}/api/v0/{command}", bearer))
         try:
             status, body = await call.addTimeout(_CALL_TIMEOUT_S, self._clock)
+        except DeferredTimeoutError as error:
+            raise RPCError(f"{command} was not answered within {_CALL_TIMEOUT_S:g} s") from error
         except _FAILURES as error:
             raise RPCError(f"{command} was not answered: {error or type(error).__name__}") from error
         if status == 403:

@@ -102,7 +102,8 @@ class KuboRPCTests(SynchronousTestCase):
         waiting = Deferred.fromCoroutine(rpc.is_ready(ADDRESS, BEARER))
         self.assertNoResult(asking)
         self.clock.advance(5)
-        self.failureResultOf(asking, RPCError)
+        error = self.failureResultOf(asking, RPCError).value
+        self.assertEqual(str(error), "id was not answered within 5 s")
         self.assertFalse(self.successResultOf(waiting))
 
 
