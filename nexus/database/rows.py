@@ -76,7 +76,7 @@ def network_of(row: Sequence[Any]) -> Network:
             gateway_subdomains=bool(cells["gateway_subdomains"]),
             api_allowed_origins=frozenset(_read_texts(cells["api_allowed_origins"])),
             swarm_key=Secret(cells["swarm_key"]),
-            rpc_bearers=tuple(Secret(text) for text in _read_texts(cells["rpc_bearers"])),
+            rpc_bearers=_read_bearers(cells["rpc_bearers"]),
             bootstrap_peers=tuple(_read_texts(cells["bootstrap_peers"])),
             resources=Resources(cpus=cells["cpus"], memory_gb=cells["memory_gb"], disk_gb=cells["disk_gb"]),
             created_at=_read_time(cells["created_at"]),
@@ -99,6 +99,13 @@ def _read_texts(cell: str) -> list[str]:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise ValueError("not a list of texts")
     return texts
+
+
+def _read_bearers(cell: str) -> tuple[Secret, ...]:
+    bearers = tuple(map(Secret, _read_texts(cell)))
+    if not bearers:
+        raise ValueError("no bearer, and a network has a node")
+    return bearers
 
 
 def _time(at: datetime) -> str:

@@ -219,12 +219,13 @@ class SQLiteTroubleTests(SQLiteTestCase):
         """A row with nonsense in it is told by its network's name, without showing the secret beside it."""
         networks = self.open_networks()
         await networks.create(make_network())
-        other = sqlite3.connect(self.path, isolation_level=None)
-        other.execute("UPDATE networks SET rpc_bearers = 'sesame'")
-        other.close()
-        error = await self.assertFailure(networks.get("demo"), DatabaseError)
-        self.assertIn("'demo' is damaged", str(error))
-        self.assertNotIn("sesame", str(error))
+        for damaged in ("sesame", '["sesame", 7]', "[]"):
+            other = sqlite3.connect(self.path, isolation_level=None)
+            other.execute("UPDATE networks SET rpc_bearers = ?", (damaged,))
+            other.close()
+            error = await self.assertFailure(networks.get("demo"), DatabaseError)
+            self.assertIn("'demo' is damaged", str(error))
+            self.assertNotIn("sesame", str(error))
 
     async def test_recovers(self) -> None:
         """What could not be opened is opened by a later call, when the cause is gone."""
