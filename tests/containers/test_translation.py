@@ -88,8 +88,8 @@ REFUSALS: tuple[tuple[int, str, type[EngineError], str], ...] = (
     ),
     (
         500,
-        f"Cannot update container {ID}: runc did not terminate successfully: exit status 1: "
-        "unable to set memory limit to 250000000 (current usage: 468168704, peak usage: 919744512) : unknown",
+        "runc did not terminate successfully: exit status 1: unable to set memory limit to 250000000"
+        " (current usage: 468168704, peak usage: 919744512) : unknown",
         EngineError,
         "the container uses more memory than that now: let it use less, or stop it first",
     ),
