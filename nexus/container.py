@@ -137,7 +137,8 @@ class ContainerDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStats:
-    """One sample of a running container. Bytes; counters since its start; `cpu_percent` of one core."""
+    """One sample of a running container. Bytes; counters since its start; `cpu_percent` of one core, on the average
+    since the last sample, if that was less than a minute ago, else since its start."""
 
     cpu_percent: float
     memory_used_bytes: int

@@ -156,7 +156,8 @@ class StartedNetwork:
 class UpdatedNetwork:
     """The record as it is now.
 
-    `effective_at_next_start` names the changed fields that the running node takes on only when it starts next.
+    `effective_at_next_start` names the fields, changed now or earlier, that the running node takes on only when it
+    starts next; where only rules of access were given it is empty.
     """
 
     network: NetworkDetails
@@ -188,7 +189,8 @@ class DeletedNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredNode:
-    """One node's figures. Bytes; `cpu_percent` of one core; counters since the container's start."""
+    """One node's figures. Bytes; counters since the container's start; `cpu_percent` of one core, on the average since
+    the last measurement, if that was less than a minute ago, else since the container's start."""
 
     index: int
     state: ContainerState

@@ -191,7 +191,9 @@ class Engine:
     def stats(self, container_id: str) -> ContainerStats | None:
         client = self._client()
         return self._sampler.measure(
-            container_id, lambda: read_sample(client.stats(container_id, stream=False, one_shot=True))
+            container_id,
+            lambda: read_sample(client.stats(container_id, stream=False, one_shot=True)),
+            lambda: self.inspect(container_id).started_at,
         )
 
     def create_volume(self, name: str, labels: Mapping[str, str], operation: str) -> bool:

@@ -1,7 +1,8 @@
-"""A container's use of CPU: the difference of two samples, of which the earlier one is remembered from the last time.
+"""A container's use of CPU: the difference of two samples, of which the earlier one is remembered from the last time;
+the first time it is the container's start, when all counters were 0.
 
-The engine samples its containers once a second, and answers `one-shot` with the first sample that it has: at once after
-a quiet second, else within one. Without `one-shot` it waits for two samples each time, 1 to 2 s.
+So one sample is enough. The engine samples its containers once a second, and answers `one-shot` with the first sample
+that it has: at once after a quiet second, else within one. Without `one-shot` it waits for two samples, 1 to 2 s.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ class Sample:
         """Whether `earlier` was taken shortly before, of the same process: a restart sets the counters back."""
         return timedelta() < self.at - earlier.at <= _FRESH and self.cpu_ns >= earlier.cpu_ns
 
-    def since(self, earlier: Sample) -> ContainerStats:
-        """What was used from `earlier` to now. CPU is per cent of one core."""
-        interval_s = (self.at - earlier.at).total_seconds()
-        used_s = (self.cpu_ns - earlier.cpu_ns) / 10**9
+    def since(self, moment: datetime, cpu_ns: int) -> ContainerStats:
+        """What is used now; CPU is per cent of one core, on the average since `moment`, when it was at `cpu_ns`."""
+        interval_s = (self.at - moment).total_seconds()
+        used_s = (self.cpu_ns - cpu_ns) / 10**9
         return ContainerStats(
             cpu_percent=max(0.0, used_s / interval_s * 100) if interval_s > 0 else 0.0,
             memory_used_bytes=self.memory_used_bytes,
@@ -81,27 +82,36 @@ class Sampler:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._last: OrderedDict[str, Sample] = OrderedDict()
+        self._last: OrderedDict[str, tuple[Sample, ContainerStats]] = OrderedDict()
 
     def __len__(self) -> int:
         """How many samples are kept."""
         return len(self._last)
 
-    def measure(self, container_id: str, take: Callable[[], Sample | None]) -> ContainerStats | None:
-        """The use since the last time, if that was a short while ago, else over the engine's next interval.
+    def measure(
+        self, container_id: str, take: Callable[[], Sample | None], started_at: Callable[[], datetime | None]
+    ) -> ContainerStats | None:
+        """The use since the last time, if that was a short while ago, else since the container's start.
 
         :param take: blocks for a sample; None when the container does not run, and then so is the answer.
+        :param started_at: asks when the container started; None when it does not run.
         """
         with self._lock:
-            earlier = self._last.get(container_id)
-        later = take()
-        if later is not None and (earlier is None or not later.follows(earlier)):
-            earlier, later = later, take()
-        if earlier is None or later is None:
+            known = self._last.get(container_id)
+        sample = take()
+        if sample is None:
+            return None
+        if known is not None and sample == known[0]:
+            return known[1]
+        if known is not None and sample.follows(known[0]):
+            stats = sample.since(known[0].at, known[0].cpu_ns)
+        elif (start := started_at()) is not None:
+            stats = sample.since(start, 0)
+        else:
             return None
         with self._lock:
-            self._last[container_id] = later
+            self._last[container_id] = sample, stats
             self._last.move_to_end(container_id)
             while len(self._last) > _REMEMBERED_MAX:
                 self._last.popitem(last=False)
-        return later.since(earlier)
+        return stats

@@ -83,6 +83,7 @@ def measured(stats: NodeStats) -> MeasuredNode:
     figures = asdict(stats)
     index = figures.pop("node")["index"]
     figures["swarm_multiaddrs"] = list(stats.swarm_multiaddrs)
+    figures["cpu_percent"] = round(stats.cpu_percent, 2)
     return MeasuredNode(index=index, **figures)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nexus.containers.sampling import Sample, Sampler, read_sample
 
 AT = datetime(2026, 11, 23, 18, 0, 0, tzinfo=UTC)
+STARTED_AT = AT - timedelta(seconds=30)
 
 
 def make_answer(**fields: Any) -> dict[str, Any]:
@@ -80,56 +80,57 @@ class SampleTests(SynchronousTestCase):
 
 
 class SamplerTests(SynchronousTestCase):
-    """Use between two samples."""
+    """Use of CPU: since the last time, else since the container's start, which was half a minute before `AT`."""
 
-    def measure(self, sampler: Sampler, *samples: Sample | None) -> float | None:
-        """The CPU use, when the engine gives these samples and no more are asked for."""
-        coming = iter(samples)
-        stats = sampler.measure("a", lambda: next(coming))
-        self.assertEqual(list(coming), [])
+    def measure(self, sampler: Sampler, sample: Sample | None) -> float | None:
+        """The CPU use, when the engine gives this sample; no other is asked for."""
+        stats = sampler.measure("a", lambda: sample, lambda: STARTED_AT)
         return None if stats is None else stats.cpu_percent
 
     def test_first_time(self) -> None:
-        """The first time it takes two samples; CPU is per cent of one core."""
-        self.assertEqual(self.measure(Sampler(), make_sample(0, 1.0), make_sample(1, 2.5)), 150)
+        """The first time it is the use since the container's start; CPU is per cent of one core."""
+        self.assertEqual(self.measure(Sampler(), make_sample(0, 45)), 150)
 
     def test_again(self) -> None:
-        """The next time one sample is enough: the use since the last time."""
+        """The next time it is the use since the last time, and nobody asks when the container started."""
         sampler = Sampler()
-        self.measure(sampler, make_sample(0, 0), make_sample(1, 1))
-        self.assertEqual(self.measure(sampler, make_sample(11, 2)), 10)
-        self.assertEqual(self.measure(sampler, make_sample(12, 2)), 0)
+        self.measure(sampler, make_sample(1, 1))
+        for sample, percent in ((make_sample(11, 2), 10), (make_sample(12, 2), 0)):
+            stats = sampler.measure("a", lambda sample=sample: sample, self.fail)  # type: ignore[misc]
+            assert stats is not None
+            self.assertEqual(stats.cpu_percent, percent)
 
     def test_long_after(self) -> None:
         """A sample of more than a minute ago is not used."""
         sampler = Sampler()
-        self.measure(sampler, make_sample(0, 0), make_sample(1, 1))
-        self.assertEqual(self.measure(sampler, make_sample(62, 40), make_sample(63, 40.5)), 50)
+        self.measure(sampler, make_sample(0, 0))
+        self.assertEqual(self.measure(sampler, make_sample(60, 30)), 50)
+        self.assertEqual(self.measure(sampler, make_sample(121, 30.2)), 20)
 
     def test_same_sample(self) -> None:
-        """Asked twice within one of the engine's intervals, it waits for the next."""
+        """Asked twice within one of the engine's intervals, the answer is the same."""
         sampler = Sampler()
-        self.measure(sampler, make_sample(0, 0), make_sample(1, 1))
-        self.assertEqual(self.measure(sampler, make_sample(1, 1), make_sample(2, 1.25)), 25)
+        self.measure(sampler, make_sample(0, 0))
+        for _ in range(2):
+            self.assertEqual(self.measure(sampler, make_sample(1, 0.25)), 25)
 
     def test_restarted(self) -> None:
         """After a restart the counters begin again, and so does the measurement."""
         sampler = Sampler()
-        self.measure(sampler, make_sample(0, 5), make_sample(1, 6))
-        self.assertEqual(self.measure(sampler, make_sample(3, 0.1), make_sample(4, 0.2)), 10.0)
+        self.measure(sampler, make_sample(0, 5))
+        self.assertEqual(self.measure(sampler, make_sample(20, 0.5)), 1.0)
 
     def test_stopped(self) -> None:
         """A container that does not run, or stops meanwhile, has no use."""
         self.assertIsNone(self.measure(Sampler(), None))
-        self.assertIsNone(self.measure(Sampler(), make_sample(), None))
+        self.assertIsNone(Sampler().measure("a", make_sample, lambda: None))
 
     def test_many(self) -> None:
         """However many containers come and go, only so many samples are kept; the latest are."""
         sampler = Sampler()
         for number in range(1500):
-            samples = iter((make_sample(0, 0), make_sample(1, 0)))
-            sampler.measure(str(number), lambda samples=samples: next(samples))  # type: ignore[misc]
+            sampler.measure(str(number), make_sample, lambda: STARTED_AT)
         self.assertEqual(len(sampler), 1024)
-        latest = sampler.measure("1499", lambda: replace(make_sample(2, 1)))
+        latest = sampler.measure("1499", lambda: make_sample(1, 1), self.fail)
         assert latest is not None
         self.assertEqual(latest.cpu_percent, 100)
