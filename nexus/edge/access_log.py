@@ -18,6 +18,10 @@ _FORMAT: Final = (
 )
 
 
+PATH_BYTES_MAX: Final = 512
+"""What is logged of a path; a longer one ends in `...`."""
+
+
 def log_request(
     *,
     client: str,
@@ -48,7 +52,7 @@ def log_request(
         feature=None if feature is None else feature.value,
         user=user,
         method=method.decode("latin-1"),
-        path=_path_of(target).decode("latin-1"),
+        path=_shortened(_path_of(target)).decode("latin-1"),
         status=status,
         bytes_in=bytes_in,
         bytes_out=bytes_out,
@@ -65,3 +69,7 @@ def _path_of(target: bytes) -> bytes:
         return path
     parts = path.split(b"/", 3)
     return b"/" + parts[3] if len(parts) == 4 else b"-"
+
+
+def _shortened(path: bytes) -> bytes:
+    return path if len(path) <= PATH_BYTES_MAX else path[: PATH_BYTES_MAX - 3] + b"..."

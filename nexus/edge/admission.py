@@ -15,13 +15,15 @@ from nexus.edge.answers import Answer
 from nexus.edge.api_policy import PathVerdict, judge_path, strip_cli_token
 from nexus.edge.errors import MalformedError
 from nexus.edge.fields import list_members
-from nexus.edge.target import Redirect, Target, authority_of, resolve
+from nexus.edge.status_page import public_document
+from nexus.edge.target import Redirect, Target, authority_of, parse_site, resolve
 from nexus.model import Feature
 from nexus.tokens import InvalidTokenError
 
 if TYPE_CHECKING:
     from nexus.edge.fields import Known, Rest
     from nexus.edge.heads import RequestHead
+    from nexus.edge.status_page import Document
     from nexus.model import Route, RouteTarget
     from nexus.registry import Registry
     from nexus.tokens import TokenVerifier
@@ -39,14 +41,15 @@ Destination = tuple["Route", Feature, "RouteTarget"]
 
 
 class Disposition:
-    """What becomes of one request. Exactly one of `answer`, `asks_status` and `destination` says it.
+    """What becomes of one request. Exactly one of `answer`, `document`, `asks_status` and `destination` says it.
 
     :ivar network: as asked for, known or not; empty where no target was found, and `feature` None.
     :ivar user: who the token speaks for, where one was looked at.
     :ivar authority: the Host, as sent.
     :ivar path: the target for the node.
     :ivar prefix: what was stripped from the client's path.
-    :ivar asks_status: True: all that a member may know; False: online or not; None: no such question.
+    :ivar document: what `status` and `swarm` tell everybody.
+    :ivar asks_status: a member asks how the network is, which `INetworkStatus` knows.
     :ivar response_fields: what answers and the node's response carry besides, for a listed browser origin.
     """
 
@@ -55,6 +58,7 @@ class Disposition:
         "asks_status",
         "authority",
         "destination",
+        "document",
         "feature",
         "network",
         "path",
@@ -72,7 +76,8 @@ class Disposition:
         self.prefix = b""
         self.destination: Destination | None = None
         self.answer: Answer | None = None
-        self.asks_status: bool | None = None
+        self.document: Document | None = None
+        self.asks_status = False
         self.response_fields: Rest = _NO_FIELDS
 
 
@@ -98,6 +103,7 @@ class Admission:
         disposition.authority = authority = authority_of(known)
         answer = self._answer_at_once(head)
         if answer is not None:
+            parse_site(authority, self._domain)
             disposition.answer = answer
             return disposition
         target = resolve(head.target, authority, self._domain)
@@ -142,7 +148,8 @@ class Admission:
             disposition.answer = _REFUSALS.get(decide(feature, route, None))
         else:
             self._decide_status(head, feature, route, disposition)
-        if disposition.answer is None and disposition.asks_status is None and route is not None:
+            return
+        if disposition.answer is None and route is not None:
             _forward(head, route, feature, disposition)
 
     def _decide_api(self, head: RequestHead, route: Route | None, disposition: Disposition) -> None:
@@ -184,8 +191,10 @@ class Admission:
             disposition.answer = answers.METHOD_REFUSED
         elif disposition.path.partition(b"?")[0] != b"/":
             disposition.answer = answers.NOT_FOUND
-        else:
-            disposition.asks_status = decision is Decision.ALLOW
+        elif decision is Decision.ALLOW:
+            disposition.asks_status = True
+        elif route is not None:
+            disposition.document = public_document(route)
 
     def _user(self, known: Known) -> str | None:
         """Who the one bearer token speaks for (RFC 6750 section 2.1); None where there is no good one."""

@@ -135,6 +135,11 @@ def write_response(
     return b"".join(lines)
 
 
+def payload_bytes(response: bytes) -> int:
+    """How much of a whole response is body."""
+    return len(response) - response.index(b"\r\n\r\n") - 4
+
+
 def html_page(title: str, paragraphs: list[str]) -> bytes:
     """A small plain page, escaped."""
     text = "".join(f"<p>{html.escape(paragraph)}</p>\n" for paragraph in paragraphs)

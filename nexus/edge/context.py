@@ -7,7 +7,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from nexus.edge.access_log import log_request
-from nexus.edge.answers import write_answer
+from nexus.edge.answers import payload_bytes, write_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,8 +96,9 @@ class EdgeContext:
     def answer_rejected(self, client: ClientConnection, answer: Answer, ended: str, head: RequestHead | None) -> None:
         """Answer what never became an exchange, and record it."""
         self.counters.requests += 1
-        client.transport.write(self.answer(answer, head, None, close=True))
-        self.record(client, head, None, status=answer.status, ended=ended)
+        response = self.answer(answer, head, None, close=True)
+        client.transport.write(response)
+        self.record(client, head, None, status=answer.status, ended=ended, bytes_out=payload_bytes(response))
 
     def record(
         self,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 
 from nexus.edge import answers
+from nexus.edge.answers import payload_bytes
 from nexus.edge.fields import wants_close
-from nexus.edge.status_page import member_document, public_document, write_page
+from nexus.edge.status_page import Document, member_document, write_page
 from nexus.errors import NetworkNotFoundError
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class Exchange:
 
     def _reply(self, status: int, response: bytes, ended: str) -> None:
         self._status = status
+        self._bytes_out = payload_bytes(response)
         self._is_head_sent = True
         self._first_byte_at = self._context.clock.seconds()
         self._client.transport.write(response)
@@ -158,8 +160,11 @@ class LocalExchange(Exchange):
         if disposition.answer is not None:
             self._answer(disposition.answer, "complete")
             return
+        if disposition.document is not None:
+            self._tell(disposition.document)
+            return
         question = self._question = self._context.status.network_status(disposition.network)
-        question.addCallbacks(self._tell, self._fail_to_tell)
+        question.addCallbacks(self._learn, self._fail_to_tell)
         question.addErrback(lambda failure: log.failure("a status answer failed", failure))
 
     def _release(self) -> None:
@@ -167,14 +172,16 @@ class LocalExchange(Exchange):
         if question is not None:
             question.cancel()
 
-    def _tell(self, status: NetworkStatus) -> None:
+    def _learn(self, status: NetworkStatus) -> None:
         self._question = None
-        if self._is_over:
-            return
+        if not self._is_over:
+            self._tell(member_document(status))
+
+    def _tell(self, document: Document) -> None:
         if not self._is_request_done or self._context.is_draining:
             self._keep_alive = False
         response = write_page(
-            member_document(status) if self._disposition.asks_status else public_document(status),
+            document,
             feature=self._disposition.feature,
             accept=self._head.known.get(b"accept"),
             date=self._context.date(),

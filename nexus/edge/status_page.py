@@ -9,10 +9,12 @@ from nexus.edge.answers import html_page, preferred_type, write_response
 from nexus.model import NetworkState
 
 if TYPE_CHECKING:
-    from nexus.model import Feature, NetworkStatus
+    from nexus.model import Feature, NetworkStatus, Route
+
+Document = dict[str, object]
 
 
-def member_document(status: NetworkStatus) -> dict[str, object]:
+def member_document(status: NetworkStatus) -> Document:
     """All that a member may know. Times in seconds or ISO 8601, sizes in bytes."""
     return {
         "network": status.network,
@@ -28,13 +30,13 @@ def member_document(status: NetworkStatus) -> dict[str, object]:
     }
 
 
-def public_document(status: NetworkStatus) -> dict[str, object]:
-    """What anybody may know of a network whose gateway is public."""
-    return {"network": status.network, "online": status.state is NetworkState.ONLINE}
+def public_document(route: Route) -> Document:
+    """What anybody may know of a network whose gateway is public: its route says it, and nobody has to be asked."""
+    return {"network": route.network, "online": route.state is NetworkState.ONLINE}
 
 
 def write_page(
-    document: dict[str, object],
+    document: Document,
     *,
     feature: Feature | None,
     accept: list[bytes] | None,

@@ -46,6 +46,7 @@ class Site:
 class Target:
     """Where a request goes.
 
+    :ivar network: empty where the path form names what can be no network's name.
     :ivar path: the origin-form target for the node, query included.
     :ivar prefix: what was stripped from the client's path; the node's `Location` gets it back.
     """
@@ -157,6 +158,8 @@ def resolve(target: bytes, authority: bytes, domain: str) -> Target | Redirect |
             return None
         host = b"%b.gateway.%b%b" % (match[2], domain.encode("ascii"), site.port)
         return Redirect(network, b"http://%b%b%b" % (host, match[4] or b"/", query))
+    if _LABEL.fullmatch(network) is None:
+        network = ""  # which is nobody's name either, and brings nothing that a stranger wrote into the log
     if feature is Feature.API:
         # `api` is both the feature's name and the first segment of Kubo's own path.
         return Target(network, feature, b"/api%b%b" % (match[4], query), match[1][: -len(b"/api")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.logger import formatEvent
 
+from nexus.edge.access_log import PATH_BYTES_MAX
 from tests.edge.fakes import CHUNKED_HEAD, NODE_BEARER, OK_EMPTY, EdgeTestCase
 
 
@@ -65,6 +66,30 @@ class AccessLogTests(EdgeTestCase):
         self.assertEqual([event["status"] for event in self.access_events], [200, 404, 400])
         self.assertEqual(self.access_events[1]["network"], None)
         self.assertEqual(self.access_events[2]["ended"], "malformed_request")
+
+    def test_bytes_of_our_own_answers(self) -> None:
+        """The bodies of the edge's own answers count, rejects and status included; HEAD has none."""
+        for request in (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: demo.status.localhost\r\n\r\n",
+            b"HEAD / HTTP/1.1\r\nHost: demo.status.localhost\r\n\r\n",
+            b"nonsense\r\n\r\n",
+        ):
+            client = self.ask(request)
+            body = client.received.partition(b"\r\n\r\n")[2]
+            self.assertEqual(self.access_events[-1]["bytes_out"], len(body))
+            self.assertEqual(bool(body), not request.startswith(b"HEAD"))
+
+    def test_no_name_of_a_strangers_making(self) -> None:
+        """A path form that names what can be no network's name brings no network into the log, and a long path is
+        told by its beginning."""
+        junk = b"x" * 5000
+        for name in (b"DEMO", b"%64emo", b'"}{', junk):
+            self.ask(b"GET /network/%b/status HTTP/1.1\r\nHost: localhost\r\n\r\n" % name)
+            self.assertIsNone(self.access_events[-1]["network"])
+        path = self.access_events[-1]["path"]
+        self.assertEqual(len(path), PATH_BYTES_MAX)
+        self.assertTrue(path.endswith("xxx..."))
 
     def test_client_gone(self) -> None:
         """A client that left before an answer has status 0."""

@@ -235,6 +235,17 @@ class StatusTests(AnswersTestCase):
                 _, _, body = parse_response(self.request("status", network, user).received)
                 self.assertEqual(json.loads(body), {"network": network, "online": online})
 
+    def test_public_asks_nobody(self) -> None:
+        """A stranger's question, as often as it comes, is answered from the route."""
+        self.status.pending = []
+        for user in (None, "mallory"):
+            client = self.request("status", "public", user)
+            self.assertEqual(parse_response(client.received)[0], 200)
+        self.assertEqual(self.status.pending, [])
+        self.publish("public", running=False)
+        _, _, body = parse_response(self.request("status", "public", None).received)
+        self.assertEqual(json.loads(body), {"network": "public", "online": False})
+
     def test_page(self) -> None:
         """A browser gets a page."""
         _, fields, body = parse_response(self.request("swarm", "private", "alice", b"Accept: text/html").received)

@@ -130,9 +130,10 @@ class PathFormTests(SynchronousTestCase):
             self.assertIsNone(resolve(path, b"localhost", "localhost"), path)
 
     def test_encoded_name_is_another(self) -> None:
-        """An encoded name is not decoded: it is a name that nobody has."""
-        target = resolve(b"/network/%64emo/api/v0/id", b"localhost", "localhost")
-        self.assertEqual(target, Target("%64emo", Feature.API, b"/api/v0/id", b"/network/%64emo"))
+        """An encoded name is not decoded: nobody has it, and nobody has what can be no name."""
+        for name in (b"%64emo", b"DEMO", b"de_mo", b"-demo", b"x" * 64):
+            target = resolve(b"/network/%b/api/v0/id" % name, b"localhost", "localhost")
+            self.assertEqual(target, Target("", Feature.API, b"/api/v0/id", b"/network/%b" % name))
 
 
 class RoutedTests(EdgeTestCase):
