@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, cast
 
-from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
 from zope.interface import implementer
 
 from nexus.edge import answers
@@ -23,7 +23,7 @@ from nexus.edge.heads import RequestHead, find_head_end, parse_request_head, ski
 from nexus.edge.relay import Relay
 from nexus.edge.rewrite import own_request_lines
 from nexus.edge.timeouts import Phase, PhaseTimer
-from nexus.edge.transport import StreamTransport, prepare
+from nexus.edge.transport import StreamTransport, is_connected, prepare
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
@@ -37,6 +37,10 @@ BUFFERED_BYTES_MAX: Final = 16 * 1024
 
 LINGER_S: Final = 5.0
 """How long a client may go on sending what nobody reads, so that it gets to read its answer."""
+
+
+PRESENCE_CHECK_S: Final = 5.0
+"""How often we look whether a client is still there, while nothing of it is read and so nothing tells."""
 
 
 class State(Enum):
@@ -58,7 +62,7 @@ class State(Enum):
     """Nothing any more."""
 
 
-@implementer(IProtocol, IPushProducer)
+@implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
 class ClientConnection:
     """The edge's end of a client's connection. It is the producer of its own transport's writes.
 
@@ -130,9 +134,23 @@ class ClientConnection:
             self._advance()
         self._update_reading()
 
+    def readConnectionLost(self) -> None:
+        """See `IHalfCloseableProtocol.readConnectionLost`.
+
+        A client that closes its half while a request of it is under way has left: nobody can tell it from one that is
+        gone, and a node must not go on working for nobody. It is reset, since what it got is not all. What was
+        answered before still goes out.
+        """
+        if self._exchange is not None:
+            self._exchange.cut("client_gone")
+        else:
+            self.close()
+
+    def writeConnectionLost(self) -> None:
+        """See `IHalfCloseableProtocol.writeConnectionLost`. It was us."""
+
     def connectionLost(self, reason: Failure) -> None:
-        """See `IProtocol.connectionLost`. A client that closes while its response is under way has left (edge.md
-        31)."""
+        """See `IProtocol.connectionLost`. A client that goes while its response is under way has left."""
         self._state = State.CLOSED
         self._buffer = b""
         self.timer.close()
@@ -182,9 +200,10 @@ class ClientConnection:
         self._exchange = None
         if self._state is State.CLOSED:
             return
-        if not is_request_read:
+        ends = not keep_alive or self._context.is_draining
+        if not is_request_read or (ends and self._buffer):
             self._linger()
-        elif not keep_alive or self._context.is_draining:
+        elif ends:
             self.close()
         else:
             self._state = State.HEAD
@@ -218,6 +237,13 @@ class ClientConnection:
             self.abort()
         return exchange is not None
 
+    def time_body(self, is_awaited: bool) -> None:
+        """Give the body's next bytes their time, while it is the client that they are awaited from."""
+        if is_awaited:
+            self.timer.start(Phase.BODY, self._context.config.body_idle_timeout_s)
+        elif self._is_reading:
+            self.timer.stop()
+
     def _shut(self) -> None:
         if self._state not in (State.CLOSED, State.LINGERING):
             self.transport.unregisterProducer()
@@ -226,8 +252,8 @@ class ClientConnection:
         self._buffer = b""
 
     def _linger(self) -> None:
-        """Close our half, and read on for a while: closing with unread bytes would reset the connection, and the
-        client might lose its answer (RFC 9112 section 9.6)."""
+        """Close our half, and read on for a while, where a client may go on sending a body, or pipelined requests:
+        closing with unread bytes would reset the connection, and it might lose its answer (RFC 9112 section 9.6)."""
         self._state = State.LINGERING
         self._buffer = b""
         self._is_held = False
@@ -245,6 +271,8 @@ class ClientConnection:
                 self.transport.resumeProducing()
             else:
                 self.transport.pauseProducing()
+                if self._exchange is not None:
+                    self.timer.start(Phase.PRESENCE, PRESENCE_CHECK_S)
 
     def _advance(self) -> None:
         """Begin the requests that have arrived, one after the other, for as long as each ends at once and the client
@@ -271,7 +299,7 @@ class ClientConnection:
             end = find_head_end(buffer, self._scanned, config.head_bytes_max)
             if not end:
                 self._scanned = len(buffer)
-                if not self._has_begun:
+                if buffer and not self._has_begun:
                     self._has_begun = True
                     self.timer.start(Phase.HEAD, config.head_timeout_s)
                 return False
@@ -316,5 +344,21 @@ class ClientConnection:
             self._reject(answers.HEAD_TIMEOUT, phase.value, None)
         elif phase is Phase.KEEP_ALIVE:
             self.close()
+        elif phase is Phase.PRESENCE:
+            self._check_presence()
         else:
             self.abort()
+
+    def _check_presence(self) -> None:
+        """See whether the client whose bytes we leave with it is still there: one that has left must not keep a node
+        waiting for the rest of an upload (kubo.md 4.8).
+
+        What this cannot see is an end behind more bytes than the kernel takes for us; the client's own kernel gives
+        that up in some minutes, and then keep-alive probes find it gone.
+        """
+        if self._is_reading or self._exchange is None:
+            return
+        if is_connected(self.transport):
+            self.timer.start(Phase.PRESENCE, PRESENCE_CHECK_S)
+        else:
+            self._exchange.cut("client_gone")

@@ -306,10 +306,7 @@ class Relay(Exchange):
         """Time the request's body, while it is the client that we wait for."""
         node = self._node
         waits_for_node = node is None or node.write_blocked or self._awaits_continue
-        if self._is_request_done or waits_for_node:
-            self._client.timer.stop()
-        else:
-            self._client.timer.start(Phase.BODY, self._context.config.body_idle_timeout_s)
+        self._client.time_body(not (self._is_request_done or waits_for_node))
 
     def _watch_node(self) -> None:
         """Time a gateway's response, while it is the node that we wait for. RPC calls may be silent for hours."""

@@ -24,6 +24,9 @@ class Phase(StrEnum):
     BODY = "body_timeout"
     """The next bytes of a request's body, while it is the client that we wait for."""
 
+    PRESENCE = "presence_check"
+    """A client that is not read for now, before we look whether it is still there. Ends nothing by itself."""
+
     LINGER = "linger_timeout"
     """The client to close, after an answer that left part of its request unread (RFC 9112 section 9.6)."""
 

@@ -7,12 +7,22 @@ the connection (RST), never end it cleanly: a cut body would look whole.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Protocol
+import sys
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.interfaces import ITCPTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+KEEP_ALIVE_IDLE_S: Final = 60
+KEEP_ALIVE_INTERVAL_S: Final = 15
+KEEP_ALIVE_PROBES: Final = 4
+"""A peer that vanished is found within two minutes; the kernel's own default is two hours."""
+
+_IS_LINUX: Final = sys.platform == "linux"
+_TCP_ESTABLISHED: Final = 1
 
 
 class StreamTransport(Protocol):
@@ -35,6 +45,11 @@ def prepare(transport: object) -> None:
     if tcp is not None:
         tcp.setTcpNoDelay(True)
         tcp.setTcpKeepAlive(True)
+        if _IS_LINUX:
+            handle: socket.socket = tcp.getHandle()  # type: ignore[attr-defined]
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_IDLE_S)
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_INTERVAL_S)
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEP_ALIVE_PROBES)
 
 
 def is_open_and_silent(transport: object) -> bool:
@@ -49,3 +64,16 @@ def is_open_and_silent(transport: object) -> bool:
     except OSError:
         return False
     return False
+
+
+def is_connected(transport: object) -> bool:
+    """Whether neither an end nor a reset of the peer has arrived, be it behind bytes that nobody has read; True where
+    the transport cannot tell (tcp(7), TCP_INFO)."""
+    get_handle = getattr(transport, "getHandle", None)
+    if get_handle is None or not _IS_LINUX:
+        return True
+    try:
+        state: int = get_handle().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    except OSError:
+        return False
+    return state == _TCP_ESTABLISHED

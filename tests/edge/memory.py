@@ -6,13 +6,20 @@ happen.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from typing import cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IPushProducer, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IProtocol,
+    IProtocolFactory,
+    IPushProducer,
+    IStreamClientEndpoint,
+)
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -88,10 +95,26 @@ class MemoryTransport:
     def loseWriteConnection(self) -> None:
         self.is_half_closed = True
 
+    def getHandle(self) -> MemorySocket:
+        return MemorySocket(self)
+
     def abortConnection(self) -> None:
         if not self.is_lost:
             self.is_aborted = True
             self.clock.callLater(0, self._lose, ConnectionAborted())
+
+    @property
+    def kernel_state(self) -> int:
+        """The connection's state as tcp(7) numbers it: ESTABLISHED, CLOSE_WAIT or CLOSE. What has arrived counts, read
+        or not."""
+        if self._end is None:
+            return 1
+        return 8 if isinstance(self._end, ConnectionDone) else 7
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes or an end wait to be read."""
+        return bool(self._inbox) or self._end is not None
 
     # What the peer does.
 
@@ -120,7 +143,13 @@ class MemoryTransport:
         while self._inbox and self.is_reading and not (self.is_lost or self.is_closing or self.is_aborted):
             assert self.protocol is not None
             self.protocol.dataReceived(self._inbox.pop(0))
-        if self._end is not None and self.is_reading and not self._inbox:
+        if self._end is None or not self.is_reading or self._inbox or self.is_closing or self.is_aborted:
+            return
+        half_closeable = IHalfCloseableProtocol(self.protocol, None)
+        if isinstance(self._end, ConnectionDone) and half_closeable is not None:
+            self.is_reading = False
+            half_closeable.readConnectionLost()
+        else:
             self._lose(self._end)
 
     def _lose(self, reason: Exception) -> None:
@@ -128,6 +157,23 @@ class MemoryTransport:
             self.is_lost = True
             assert self.protocol is not None
             self.protocol.connectionLost(Failure(reason))
+
+
+class MemorySocket:
+    """What the kernel would tell of a transport's connection."""
+
+    def __init__(self, transport: MemoryTransport) -> None:
+        self._transport = transport
+
+    def recv(self, size: int, flags: int) -> bytes:
+        assert flags == socket.MSG_PEEK | socket.MSG_DONTWAIT
+        if not self._transport.has_unread:
+            raise BlockingIOError
+        return b"x"
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        assert (level, option, size) == (socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        return bytes([self._transport.kernel_state])
 
 
 class Peer:
@@ -191,6 +237,11 @@ class Peer:
     def is_aborted(self) -> bool:
         """Whether the edge has reset the connection."""
         return self.transport.is_aborted
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing is left of the connection."""
+        return self.transport.is_lost
 
     @property
     def is_open(self) -> bool:

@@ -21,11 +21,69 @@ class AbortTests(RelayTestCase):
     def test_client_leaves_during_response(self) -> None:
         """Likewise while the response is coming, or has not begun."""
         for response in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"):
-            client, node = self.download()
-            node.send(response)
+            for leave in (Peer.close, Peer.reset):
+                client, node = self.download()
+                node.send(response)
+                leave(client)
+                self.assertTrue(node.is_aborted)
+                self.assertEqual(self.ended(), "client_gone")
+                self.assertTrue(client.is_lost)
+
+    def test_client_closes_its_half_during_response(self) -> None:
+        """It counts as gone, and a close-delimited response that it reads on is cut by a reset: an end would look
+        whole."""
+        client = self.ask(b"GET / HTTP/1.0\r\nHost: demo.gateway.localhost\r\n\r\n")
+        node = self.gateway().last
+        node.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        client.close()
+        self.assertTrue(client.is_aborted)
+        self.assertTrue(node.is_aborted)
+        self.assertEqual(self.ended(), "client_gone")
+
+    def test_client_closes_its_half_behind_its_requests(self) -> None:
+        """What was answered before the end was seen goes out, and then the connection closes in order."""
+        for request, status in ((b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 404), (b"nonsense\r\n\r\n", 400)):
+            client = self.client()
+            client.stall()
+            client.send(request)
             client.close()
+            self.assertFalse(client.is_lost, "the answer is still to be taken")
+            self.assertFalse(client.is_aborted)
+            client.unstall()
+            self.assertTrue(client.is_lost)
+            self.assertEqual(parse_response(client.received)[0], status)
+        client = self.client()
+        client.send(b"GET / HT")
+        client.close()
+        self.assertTrue(client.is_closed)
+        self.assertEqual(client.received, b"")
+
+    def test_client_leaves_while_it_is_not_read(self) -> None:
+        """An upload that the node does not take is looked after: its client's leaving is found out, and the node's
+        request reset, within seconds."""
+        for leave in (Peer.close, Peer.reset):
+            client = self.ask(self.api_request(b"/api/v0/add", b"Content-Length: 200000"))
+            node = self.rpc().last
+            node.stall()
+            client.send(*[b"x" * 10000] * 10)
+            self.assertFalse(client.transport.is_reading)
+            self.pass_time(600)
+            self.assertTrue(node.is_open, "waiting is no fault")
+            leave(client)
+            self.pass_time(5)
             self.assertTrue(node.is_aborted)
+            self.assertTrue(client.is_aborted)
             self.assertEqual(self.ended(), "client_gone")
+
+    def test_client_leaves_behind_pipelined_requests(self) -> None:
+        """Likewise where it is not read for what it has pipelined behind a silent call."""
+        client = self.ask(self.api_request())
+        client.send(*[self.api_request(b"/" + b"x" * 1000)] * 30)
+        self.assertFalse(client.transport.is_reading)
+        client.close()
+        self.pass_time(5)
+        self.assertTrue(self.rpc().last.is_aborted)
+        self.assertEqual(self.ended(), "client_gone")
 
     def test_client_leaves_during_dial(self) -> None:
         """A dial that nobody waits for any more is given up."""

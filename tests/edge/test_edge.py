@@ -47,6 +47,7 @@ class DrainTests(EdgeTestCase):
         self.gateway().last.send(OK_EMPTY)
         self.assertEqual(parse_response(client.received)[1][b"connection"], [b"close"])
         self.assertEqual(client.received.count(b"HTTP/1.1"), 1)
+        client.close()
         self.successResultOf(drained)
 
     def test_begun_head(self) -> None:
@@ -92,7 +93,7 @@ class CounterTests(EdgeTestCase):
         self.rpc().last.close()
         client.close()
         self.assertEqual((counters.client_connections, counters.client_connections_open, counters.requests), (1, 0, 2))
-        self.assertEqual((counters.request_bytes, counters.response_bytes), (3, 5))
+        self.assertEqual((counters.request_bytes, counters.response_bytes), (3, 5 + len(b"There is nothing here.\n")))
         self.assertEqual((counters.dials, counters.dials_failed, counters.node_connections_open), (1, 0, 0))
         self.assertEqual((counters.answers, counters.ended), ({404: 1}, {"complete": 2}))
         self.assertEqual(counters.requests_in_flight, 0)

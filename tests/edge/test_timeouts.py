@@ -79,6 +79,18 @@ class ClientTimeoutTests(RelayTestCase):
         self.pass_time(4)
         self.assertEqual(parse_response(client.received)[0], 408)
 
+    def test_empty_line_behind_a_body(self) -> None:
+        """An empty line behind a request, as old clients send it, does not begin the next."""
+        client, node = self.download()
+        node.send(OK_EMPTY)
+        client.take()
+        client.send(b"\r\n")
+        self.pass_time(74)
+        self.assertTrue(client.is_open)
+        client.send(self.gateway_request())
+        self.gateway().last.send(OK_EMPTY)
+        self.assertEqual(parse_response(client.received)[0], 200)
+
     def test_second_head(self) -> None:
         """The time of each head begins with its first byte."""
         client, node = self.download()
