@@ -53,7 +53,7 @@ class EdgeConfig:
     listen: tuple[TCPListen, ...]
     domain: Domain = "localhost"
     upstreams_max: Count = 1024
-    idle_connections_per_upstream: Annotated[int, Between(0, 10_000)] = 8
+    idle_connections_per_upstream: Annotated[int, Between(0, 10_000)] = 128
     head_bytes_max: Annotated[int, Between(1024, 1024 * 1024)] = 32 * 1024
     headers_max: Annotated[int, Between(10, 10_000)] = 100
     head_timeout_s: Seconds = 10.0

@@ -353,8 +353,8 @@ class ClientConnection:
         """See whether the client whose bytes we leave with it is still there: one that has left must not keep a node
         waiting for the rest of an upload (kubo.md 4.8).
 
-        What this cannot see is an end behind more bytes than the kernel takes for us; the client's own kernel gives
-        that up in some minutes, and then keep-alive probes find it gone.
+        What this cannot see is an end behind more bytes than the kernel takes for us. That is read as soon as the node
+        takes bytes again, and a node that takes none is not waiting for this client.
         """
         if self._is_reading or self._exchange is None:
             return

@@ -118,11 +118,22 @@ class ReuseTests(RelayTestCase):
 
     def test_idle_connections_are_bounded(self) -> None:
         """At most so many are kept for one upstream."""
-        clients = [self.ask(self.gateway_request()) for _ in range(12)]
+        edge = self.make_edge(idle_connections_per_upstream=8)
+        clients = [self.ask(self.gateway_request(), edge) for _ in range(12)]
         for node in self.gateway().connections:
             node.send(OK_EMPTY)
         self.assertEqual(sum(node.is_open for node in self.gateway().connections), 8)
         self.assertTrue(all(client.is_open for client in clients))
+
+    def test_as_many_as_are_in_use(self) -> None:
+        """By default a hundred busy clients cost a hundred dials, however their requests fall together."""
+        clients = [self.ask(self.gateway_request()) for _ in range(100)]
+        for _ in range(3):
+            for node in self.gateway().connections:
+                node.send(OK_EMPTY)
+            for client in clients:
+                client.send(self.gateway_request())
+        self.assertEqual(self.edge.counters.dials, 100)
 
     def test_retried_once(self) -> None:
         """A GET whose reused connection turns out to be closed is sent again, once, on a fresh one."""
