@@ -281,7 +281,7 @@ class NodeStats:
     """One node, measured. Sizes in bytes; counters since the container's start; never a private key.
 
     :ivar cpu_percent: of one core, on the average since the last measurement, if that was less than a minute ago, else
-        since the container's last start.
+        since the container's last start; in its first 2 s, over one second.
     :ivar disk_used_bytes: Kubo's repository size.
     :ivar disk_cap_bytes: the record's disk cap.
     :ivar swarm_key_fingerprint: go-libp2p's fingerprint of the swarm key, as `ipfs daemon` prints it.

@@ -1,8 +1,10 @@
 """A container's use of CPU: the difference of two samples, of which the earlier one is remembered from the last time;
 the first time it is the container's start, when all counters were 0.
 
-So one sample is enough. The engine samples its containers once a second, and answers `one-shot` with the first sample
-that it has: at once after a quiet second, else within one. Without `one-shot` it waits for two samples, 1 to 2 s.
+So one sample is enough, but for a container that has just started: what it took to make it (some 50 ms of CPU) counts
+as its own, which is much of so short a time. The engine samples its containers once a second, and answers `one-shot`
+with the first sample that it has: at once after a quiet second, else within one. Without `one-shot` it waits for two
+samples each time, 1 to 2 s.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from nexus.containers.answers import parse_time
 
 _FRESH: Final = timedelta(seconds=60)
 """How old the earlier sample may be: use over a longer time tells little of now."""
+
+_YOUNG: Final = timedelta(seconds=2)
+"""A container of less than this age has just started."""
 
 _REMEMBERED_MAX: Final = 1024
 
@@ -105,10 +110,15 @@ class Sampler:
             return known[1]
         if known is not None and sample.follows(known[0]):
             stats = sample.since(known[0].at, known[0].cpu_ns)
-        elif (start := started_at()) is not None:
-            stats = sample.since(start, 0)
-        else:
+        elif (start := started_at()) is None:
             return None
+        elif sample.at - start >= _YOUNG:
+            stats = sample.since(start, 0)
+        elif (later := take()) is None:
+            return None
+        else:
+            stats = later.since(sample.at, sample.cpu_ns)
+            sample = later
         with self._lock:
             self._last[container_id] = sample, stats
             self._last.move_to_end(container_id)

@@ -91,6 +91,16 @@ class SamplerTests(SynchronousTestCase):
         """The first time it is the use since the container's start; CPU is per cent of one core."""
         self.assertEqual(self.measure(Sampler(), make_sample(0, 45)), 150)
 
+    def test_young(self) -> None:
+        """Of a container that has just started, what it took to make it would pass for its own use: there it takes two
+        samples."""
+        samples = iter((make_sample(1, 0.1), make_sample(2, 0.6)))
+        stats = Sampler().measure("a", lambda: next(samples), lambda: AT)
+        assert stats is not None
+        self.assertEqual(stats.cpu_percent, 50)
+        samples = iter((make_sample(1, 0.1),))
+        self.assertIsNone(Sampler().measure("a", lambda: next(samples, None), lambda: AT))
+
     def test_again(self) -> None:
         """The next time it is the use since the last time, and nobody asks when the container started."""
         sampler = Sampler()
