@@ -150,6 +150,10 @@ class NoSpaceError(EngineError):
     """The engine's disk is full."""
 
 
+class CapsRefusedError(EngineError):
+    """The engine cannot cap a container so: the host has less than that, or the container uses more."""
+
+
 class ContainerNotFoundError(EngineError):
     """The container is gone."""
 

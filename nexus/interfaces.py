@@ -121,7 +121,7 @@ class IContainerRuntime(Interface):
         """Stop and start the same container."""
 
     def update(container_id: str, caps: Caps) -> Deferred[None]:
-        """Set its caps, live where it runs."""
+        """Set its caps, live where it runs. Fails with `CapsRefusedError`."""
 
     def remove(container_id: str) -> Deferred[None]:
         """Kill and remove it, with its anonymous volumes; named ones stay. Succeeds when it is gone already."""
@@ -184,7 +184,7 @@ class INodes(Interface):
 
     def update_node(node: Node, network: Network) -> Deferred[Sequence[str]]:
         """Bring a running node to the record without a restart where that can be done; fires with the names of the
-        fields (`resources.disk_gb`) that take effect only at its next start."""
+        fields (`resources.disk_gb`) that take effect only at its next start. Fails with `CapsRefusedError`."""
 
     def stop_node(node: NodeId) -> Deferred[None]:
         """Stop the node and remove its container; the data stay. Succeeds when it is gone already."""
@@ -307,7 +307,8 @@ class INetworkControl(Interface):
         """Bring it online; fires when its node is ready and routed. A second call joins a start under way."""
 
     def update_network(request: UpdateNetwork) -> Deferred[UpdatedNetwork]:
-        """Change the record, the route at once, and the running node."""
+        """Change the record, the route at once, and the running node. Fails with `CapsRefusedError`, and leaves the
+        record's resources as they were then."""
 
     def stop_network(request: NetworkName) -> Deferred[StoppedNetwork]:
         """Take it offline; fires when the node is gone. Data stay. Ends a start under way."""

@@ -16,6 +16,7 @@ import urllib3.exceptions
 from docker.errors import DockerException
 
 from nexus.errors import (
+    CapsRefusedError,
     ContainerConflictError,
     ContainerNotFoundError,
     EngineError,
@@ -47,9 +48,11 @@ _MEANINGS: Final[tuple[tuple[str, type[EngineError], str], ...]] = (
     ("cannot assign requested address", EngineError, "{address} is not an address of this host"),
     (
         "unable to set memory limit",
-        EngineError,
+        CapsRefusedError,
         "the container uses more memory than that now: let it use less, or stop it first",
     ),
+    ("minimum memory limit", CapsRefusedError, "that is too little memory"),
+    ("range of cpus", CapsRefusedError, "this host has fewer CPUs"),
     ("is already in use by container", NameTakenError, "another container has the name"),
     ("already exists", NameTakenError, "the name is taken"),
     ("networks have same bridge name", NameTakenError, "another network has a bridge interface of that name"),

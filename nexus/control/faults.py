@@ -11,6 +11,7 @@ from typing import Final
 
 from nexus.control.jsonrpc import INVALID_PARAMS, Fault
 from nexus.errors import (
+    CapsRefusedError,
     ConflictError,
     ContainerConflictError,
     ContainerNotFoundError,
@@ -57,6 +58,7 @@ ERROR_CODES: Final = (
     ErrorCode(NameTakenError, -32006, _ENGINE),
     ErrorCode(PortTakenError, -32006, _ENGINE),
     ErrorCode(NoSpaceError, -32006, _ENGINE),
+    ErrorCode(CapsRefusedError, -32006, _ENGINE),
     ErrorCode(ContainerNotFoundError, -32006, _ENGINE),
     ErrorCode(ContainerConflictError, -32006, _ENGINE),
     ErrorCode(NodeNotReadyError, -32007, ("network", "problem", "log_lines")),

@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from twisted.logger import Logger
 
-from nexus.errors import ConflictError, NexusError
-from nexus.model import ContainerState, DesiredState, NetworkState
+from nexus.errors import CapsRefusedError, ConflictError, NexusError
+from nexus.model import ContainerState, DesiredState, NetworkChanges, NetworkState
 from nexus.orchestrator.attempt import Attempt, Ended
 from nexus.orchestrator.hosted import HostedNetwork
 from nexus.orchestrator.status import CachedStatus
@@ -42,7 +42,7 @@ from nexus.orchestrator.turns import Shared, Turns
 from nexus.orchestrator.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from nexus.model import Network, NetworkChanges, Node, NodeIdentity
+    from nexus.model import Network, Node, NodeIdentity, Resources
     from nexus.orchestrator.parts import Parts
 
 T = TypeVar("T")
@@ -108,15 +108,29 @@ class Lifecycle:
         """Change record and rules at once, and the running node in its turn.
 
         Where the node could not be changed this fails, and the record keeps the change: the next start takes it on, or
-        the same update said again.
+        the same update said again. Resources that the engine refuses are not kept: with them no node could be made.
 
         :return: the record, and the names of the fields that the running node takes on only when it starts next.
         """
-        record, given = await self.hosted.update(changes_for)
+        before: Resources | None = None
+
+        def changes(present: Network) -> NetworkChanges:
+            nonlocal before
+            before = present.resources
+            return changes_for(present)
+
+        def put_back(present: Network) -> NetworkChanges:
+            return NetworkChanges(resources=before if present.resources == record.resources else None)
+
+        record, given = await self.hosted.update(changes)
         log.info("{network} updated: {given}", network=record.name, given=sorted(given))
         if given <= RULE_FIELDS:
             return record, []
-        later = await self._turns.take(lambda: self._told("UpdateNetwork", self._update_node(record))).wait()
+        try:
+            later = await self._turns.take(lambda: self._told("UpdateNetwork", self._update_node(record))).wait()
+        except CapsRefusedError:
+            await self.hosted.update(put_back)
+            raise
         return record, later
 
     async def close(self) -> None:

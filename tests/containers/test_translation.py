@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nexus.containers.translation import ENGINE_FAILURES, timed_out, translate
 from nexus.errors import (
+    CapsRefusedError,
     ContainerConflictError,
     ContainerNotFoundError,
     EngineError,
@@ -90,14 +91,14 @@ REFUSALS: tuple[tuple[int, str, type[EngineError], str], ...] = (
         500,
         "runc did not terminate successfully: exit status 1: unable to set memory limit to 250000000"
         " (current usage: 468168704, peak usage: 919744512) : unknown",
-        EngineError,
+        CapsRefusedError,
         "the container uses more memory than that now: let it use less, or stop it first",
     ),
-    (400, "Minimum memory limit allowed is 6MB", EngineError, "Minimum memory limit allowed is 6MB"),
+    (400, "Minimum memory limit allowed is 6MB", CapsRefusedError, "Minimum memory limit allowed is 6MB"),
     (
         400,
         "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
-        EngineError,
+        CapsRefusedError,
         "only 2 CPUs available",
     ),
     (500, "", EngineError, "Internal Server Error"),

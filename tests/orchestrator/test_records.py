@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from nexus.errors import (
+    CapsRefusedError,
     ConflictError,
     DatabaseError,
     DeadlineError,
@@ -174,6 +175,27 @@ class UpdateTests(OrchestratorTestCase):
         self.failed(self.update(resources=ResourcesChange(disk_gb=20)), EngineUnreachableError)
         self.assertEqual(self.record().resources.disk_gb, 20)
         self.assert_online()
+
+    def test_caps_refused(self) -> None:
+        """Resources that the engine refuses are not kept, or the node could not be made again; the rest is."""
+        self.online("demo")
+        self.nodes.fail_next("update_node", CapsRefusedError("update", "only 2 CPUs available"))
+        self.failed(self.update(resources=ResourcesChange(cpus=64), users=["bob"]), CapsRefusedError)
+        self.assertEqual(self.record().resources, Resources(cpus=1, memory_gb=1, disk_gb=10))
+        self.assertEqual(self.record().users, frozenset({"bob"}))
+        self.assert_online()
+
+    def test_caps_refused_and_others_wanted(self) -> None:
+        """Those of a later update are kept."""
+        self.online("demo")
+        self.nodes.fail_next("update_node", CapsRefusedError("update", "only 2 CPUs available"))
+        self.nodes.hold("update_node")
+        refused = self.update(resources=ResourcesChange(cpus=64))
+        later = self.update(resources=ResourcesChange(cpus=2))
+        self.nodes.release("update_node")
+        self.failed(refused, CapsRefusedError)
+        self.successResultOf(later)
+        self.assertEqual(self.record().resources.cpus, 2)
 
     def test_said_again(self) -> None:
         """Said again after the node could not be changed, it is tried again, and what has to wait is named again."""
