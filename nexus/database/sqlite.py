@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +39,15 @@ _UPDATE = f"UPDATE networks SET {', '.join(f'{column} = ?' for column in COLUMNS
 def utc_now() -> datetime:
     """The wall clock's time, aware."""
     return datetime.now(UTC)
+
+
+def check_records(path: Path, busy_timeout_s: float) -> None:
+    """Open the file at `path`, bring its schema up to date and read every record. Blocks.
+
+    :raises DatabaseError: where that cannot be done.
+    """
+    with closing(connect(path, busy_timeout_s)) as connection, _explaining("list networks", path):
+        _read_all(connection)
 
 
 @implementer(INetworks)
@@ -93,10 +102,7 @@ class SQLiteNetworks:
 
     def list(self) -> Deferred[Sequence[Network]]:
         """See `INetworks`."""
-        return self._call(
-            "list networks",
-            lambda connection: [network_of(row) for row in connection.execute(f"{_SELECT} ORDER BY name")],
-        )
+        return self._call("list networks", _read_all)
 
     def update(self, name: str, changes: NetworkChanges) -> Deferred[Network]:
         """See `INetworks`."""
@@ -161,14 +167,8 @@ class SQLiteNetworks:
     def _work(self, operation: str, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._connection is None:
             self._connection = connect(self._path, self._busy_timeout_s)
-        try:
+        with _explaining(operation, self._path):
             return work(self._connection)
-        except sqlite3.Error as error:
-            raise explain(error, operation, self._path) from error
-        except DamagedRowError as error:
-            raise DatabaseError(
-                f"{operation}: {self._path}", f"{error}: put back a copy, or delete that row with sqlite3"
-            ) from error
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -181,6 +181,18 @@ class SQLiteNetworks:
 
     def _tell(self, name: str) -> None:
         self._observers.tell(lambda observer: observer.network_changed(name))
+
+
+@contextmanager
+def _explaining(operation: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explain(error, operation, path) from error
+    except DamagedRowError as error:
+        raise DatabaseError(
+            f"{operation}: {path}", f"{error}: put back a copy, or delete that row with sqlite3"
+        ) from error
 
 
 @contextmanager
@@ -206,3 +218,7 @@ def _read(connection: sqlite3.Connection, name: str) -> Network:
     if row is None:
         raise NetworkNotFoundError(name)
     return network_of(row)
+
+
+def _read_all(connection: sqlite3.Connection) -> Sequence[Network]:
+    return [network_of(row) for row in connection.execute(f"{_SELECT} ORDER BY name")]

@@ -8,8 +8,7 @@ from typing import Final
 from twisted.internet.interfaces import IReactorFromThreads
 
 from nexus.coroutines import returns_deferred
-from nexus.database.connecting import connect
-from nexus.database.sqlite import SQLiteNetworks
+from nexus.database.sqlite import SQLiteNetworks, check_records
 from nexus.errors import ConfigError
 from nexus.interfaces import INetworks
 
@@ -40,12 +39,12 @@ def sqlite_path(url: str, source: str = "configuration") -> Path:
 
 
 def check_database(url: str, source: str = "configuration") -> None:
-    """Make the database at `url`, or bring its schema up to date, and let go of it. Blocks.
+    """Make the database at `url`, or bring its schema up to date, read its records, and let go of it. Blocks.
 
     :raises ConfigError: as `sqlite_path` says.
-    :raises DatabaseError: where it cannot be opened.
+    :raises DatabaseError: where it cannot be opened, or a record cannot be read.
     """
-    connect(sqlite_path(url, source), busy_timeout_s=_CHECK_BUSY_TIMEOUT_S).close()
+    check_records(sqlite_path(url, source), _CHECK_BUSY_TIMEOUT_S)
 
 
 @returns_deferred

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -9,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from nexus.database.urls import check_database, open_networks, sqlite_path
 from nexus.errors import ConfigError, DatabaseError
+from tests.contracts.networks import make_network
 
 
 class URLTests(SynchronousTestCase):
@@ -65,6 +67,20 @@ class OpenTests(TestCase):
         path.write_text("nonsense" * 1000)
         with self.assertRaises(DatabaseError):
             check_database(f"sqlite://{path}")
+
+    async def test_check_reads_records(self) -> None:
+        """A record that cannot be read is told by the check too, while somebody looks, and by its network's name."""
+        url = f"sqlite://{Path(self.mktemp()).absolute()}"
+        networks = await open_networks(url, reactor)  # type: ignore[arg-type]
+        await networks.create(make_network())
+        await networks.close()
+        check_database(url)
+        other = sqlite3.connect(url.removeprefix("sqlite://"), isolation_level=None)
+        other.execute("UPDATE networks SET users = '{'")
+        other.close()
+        with self.assertRaises(DatabaseError) as caught:
+            check_database(url)
+        self.assertIn("'demo' is damaged: put back a copy", str(caught.exception))
 
     async def test_trouble(self) -> None:
         """What cannot be opened is told at once, and no thread is left behind."""
