@@ -117,7 +117,10 @@ def plan(
         return Plan(_withdraw(route), MakeNode(None), tuple(differences))
     outdated = node.revision != revision_of(record, node)
     if outdated:
-        differences.append(f"container {node.container_name} was made from an older record; the next start renews it")
+        differences.append(
+            f"container {node.container_name} was made from an older record or configuration; StopNetwork and then"
+            " StartNetwork renew it"
+        )
     if node.state is ContainerState.RUNNING:
         if outdated and renew:
             return Plan(_withdraw(route), MakeNode(node), tuple(differences))

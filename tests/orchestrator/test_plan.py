@@ -156,7 +156,7 @@ class WantedOnlineTests(SynchronousTestCase):
         """A container of an older record is told of, and left running."""
         result = planned(ONLINE, RUNNING, route=ROUTED, revision="later")
         self.assertEqual((result.steps, result.node), ((), None))
-        self.assertIn("older record", result.differences[0])
+        self.assertIn("older record or configuration; StopNetwork and then StartNetwork", result.differences[0])
 
     def test_outdated_at_a_start(self) -> None:
         """A start that was asked for makes it anew."""
