@@ -194,6 +194,7 @@ class ClientConnection:
         self._buffer = surplus
         self._is_held = False
         self._update_reading()
+        self.time_body(False)
 
     def exchange_finished(self, *, is_request_read: bool, keep_alive: bool) -> None:
         """The response is out: go on with the next request, or close in order."""
@@ -243,6 +244,8 @@ class ClientConnection:
             self.timer.start(Phase.BODY, self._context.config.body_idle_timeout_s)
         elif self._is_reading:
             self.timer.stop()
+        else:
+            self.timer.start(Phase.PRESENCE, PRESENCE_CHECK_S)
 
     def _shut(self) -> None:
         if self._state not in (State.CLOSED, State.LINGERING):
@@ -313,7 +316,7 @@ class ClientConnection:
         self._scanned = 0
         self._skipped_lines = 0
         self._has_begun = False
-        self.timer.stop()
+        self.time_body(False)
         self._state = State.BODY if framing else State.BUSY
         exchange: Exchange
         if disposition.destination is None:

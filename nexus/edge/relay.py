@@ -147,7 +147,6 @@ class Relay(Exchange):
         self._is_request_done = True
         self._awaits_continue = False
         self.takes_body = False
-        self._client.timer.stop()
         self._client.request_complete(self._body.surplus)
         if self._is_response_done:
             self._finish("complete")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.edge.fakes import CHUNKED_HEAD, RelayTestCase, parse_response
+from tests.edge.fakes import CHUNKED_HEAD, OK_EMPTY, RelayTestCase, parse_response
 from tests.edge.memory import Peer
 
 
@@ -91,6 +91,30 @@ class AbortTests(RelayTestCase):
         client = self.ask(self.gateway_request())
         client.close()
         self.assertEqual(self.gateway().cancelled, 1)
+        self.assertEqual(self.ended(), "client_gone")
+
+    def test_client_leaves_behind_what_is_left_of_its_pipeline(self) -> None:
+        """Likewise where there is still too much when the next of them has its turn."""
+        client = self.ask(self.api_request() + self.api_request())
+        client.send(self.api_request(b"/" + b"x" * 20_000))
+        node = self.rpc().last
+        node.send(OK_EMPTY)
+        self.assertFalse(client.transport.is_reading)
+        client.reset()
+        self.pass_time(5)
+        self.assertTrue(node.is_aborted)
+        self.assertEqual(self.ended(), "client_gone")
+
+    def test_client_leaves_behind_requests_pipelined_in_mid_dial(self) -> None:
+        """Likewise where they came behind a body that waited for the dial."""
+        self.rpc().holds = True
+        client = self.ask(self.api_request(body=b"abc") + self.api_request(b"/" + b"x" * 20_000))
+        node = self.rpc().accept()
+        self.assertFalse(client.transport.is_reading)
+        self.pass_time(600)
+        client.close()
+        self.pass_time(5)
+        self.assertTrue(node.is_aborted)
         self.assertEqual(self.ended(), "client_gone")
 
     def test_node_leaves_in_mid_body(self) -> None:
