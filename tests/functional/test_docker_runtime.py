@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from dataclasses import replace
 from typing import Any
 
 from docker.errors import NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from nexus.container import Caps, ContainerEventKind, FileAsset, HealthCheck, PublishedPort
-from nexus.errors import EngineError
+from nexus.errors import CapsRefusedError, EngineError
 from nexus.model import ContainerState
 from tests.contracts.container_runtime import CAPS, ContainerRuntimeTests, RecordingObserver
 from tests.functional.docker import DockerTestCase
@@ -106,6 +107,15 @@ class DockerContainerTests(DockerTestCase):
         await runtime.stats(container_id)
         second = await runtime.stats(container_id)
         self.assertTrue(0 < second.cpu_percent < 25, second)
+
+    async def test_caps_refused(self) -> None:
+        """More CPUs than there are, or too little memory, is refused as such; the caps stay as they were."""
+        runtime = self.make_runtime()
+        container_id = await self.make_running(runtime)
+        for caps in (replace(CAPS, nano_cpus=10**15), replace(CAPS, memory_bytes=10**6)):
+            with self.assertRaises(CapsRefusedError):
+                await runtime.update(container_id, caps)
+        self.assertEqual((await runtime.inspect(container_id)).caps, CAPS)
 
     async def test_memory_without_file_cache(self) -> None:
         """Files that a container wrote count as its memory no longer than the kernel needs them to."""
