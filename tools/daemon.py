@@ -115,7 +115,7 @@ def stop() -> None:
     if pid is None:
         say("The daemon does not run")
         return
-    say(f"Stopping the daemon (process {pid}); the nodes keep running")
+    say(f"Stopping the daemon (process {pid}); it leaves the nodes running")
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while running_pid() is not None:
