@@ -112,6 +112,11 @@ class MemoryTransport:
         return 8 if isinstance(self._end, ConnectionDone) else 7
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the peer has sent its FIN or RST, read or not."""
+        return self._end is not None
+
+    @property
     def has_unread(self) -> bool:
         """Whether bytes or an end wait to be read."""
         return bool(self._inbox) or self._end is not None
@@ -239,6 +244,11 @@ class Peer:
         return self.transport.is_aborted
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the peer has sent FIN or RST."""
+        return self.transport.has_ended
+
+    @property
     def is_lost(self) -> bool:
         """Whether nothing is left of the connection."""
         return self.transport.is_lost
@@ -297,6 +307,7 @@ class FakeNode:
 
     def _cancel(self, connected: Deferred[IProtocol]) -> None:
         self.cancelled += 1
+        self.held = [held for held in self.held if held[1] is not connected]
         connected.errback(Failure(CancelledError()))
 
 
