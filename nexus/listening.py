@@ -14,13 +14,12 @@ import stat
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, UNIXServerEndpoint
+from twisted.internet.error import CannotListenError
 
 from nexus.config.sections import TCPListen, UnixListen
 from nexus.errors import NexusError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorSocket, IReactorUNIX
 
@@ -72,19 +71,26 @@ class BoundTCP:
 class BoundUnix:
     """A unix socket's path that is free for us. Made by `bind`."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, key: str, listen: UnixListen) -> None:
+        self._key = key
+        self._listen = listen
 
     async def accept(self, reactor: IReactorUNIX, factory: IProtocolFactory) -> IListeningPort:
-        """Make the socket, mode 0660, and let `factory` have the connections."""
-        endpoint: Any = UNIXServerEndpoint(reactor, str(self._path), mode=0o660)  # type: ignore[no-untyped-call]
+        """Make the socket, mode 0660, and let `factory` have the connections.
+
+        :raises ListenError: when somebody took the path meanwhile, or it cannot be written to.
+        """
+        endpoint: Any = UNIXServerEndpoint(reactor, str(self._listen.path), mode=0o660)  # type: ignore[no-untyped-call]
         # The mode must be right from the first moment, since there is no key on this socket.
         previous = os.umask(0o117)
         try:
             listening: Deferred[IListeningPort] = endpoint.listen(factory)
         finally:
             os.umask(previous)
-        return await listening
+        try:
+            return await listening
+        except CannotListenError as error:
+            raise ListenError(self._key, self._listen, _explain(error.socketError)) from None
 
     def close(self) -> None:
         """Give the address up, where `accept` was not called."""
@@ -105,7 +111,7 @@ def bind(key: str, listen: TCPListen | UnixListen) -> BoundTCP | BoundUnix:
     try:
         if isinstance(listen, UnixListen):
             _make_way(listen)
-            return BoundUnix(listen.path)
+            return BoundUnix(key, listen)
         return BoundTCP(_bind_tcp(listen))
     except OSError as error:
         raise ListenError(key, listen, _explain(error)) from None

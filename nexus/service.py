@@ -6,13 +6,16 @@ database. A Docker engine that does not answer is no reason not to start: what r
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.logger import Logger
 
@@ -183,10 +186,14 @@ class NexusService(MultiService):
 
     def _give_up(self, failure: Failure) -> None:
         error = failure.value
+        if isinstance(error, CancelledError):
+            return  # it is stopping already
         if isinstance(error, NexusError):
             log.critical("nexus cannot start: {error}", error=str(error))
         else:
             log.failure("nexus cannot start", failure)
+        # twistd has no way to hear that its service failed; this is what the process ends with, once twistd is done.
+        atexit.register(_exit_failed)
         self._reactor.stop()
 
     @returns_deferred
@@ -207,3 +214,9 @@ class NexusService(MultiService):
             await self._networks.close()
         await self._runtime.close()
         log.info("nexus has stopped; its nodes keep running")
+
+
+def _exit_failed() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

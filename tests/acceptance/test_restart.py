@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 
@@ -146,6 +147,26 @@ class DaemonTests(SynchronousTestCase):
             self.assertNotEqual(done.returncode, 0, told)
             self.assertIn(f"127.0.0.1:{nexus.edge_port}", told)
             self.assertNotIn("Traceback", told)
+
+    def test_what_fails_after_the_start(self) -> None:
+        """What is found wrong only when Nexus is running already ends it with one line in the log, and status 1."""
+        nexus = NexusProcess()
+        self.addCleanup(nexus.clean)
+        # One socket by two names, which only shows when the second is made.
+        twice = [f"unix:{nexus.control_socket}", f"unix:{nexus.directory}/../{nexus.directory.name}/control.sock"]
+        done = subprocess.run(
+            [str(BIN / "nexus"), "daemon", "--config", str(nexus.config_path)],
+            cwd=nexus.directory,
+            env={**os.environ, "NEXUS_CONTROL__LISTEN": ",".join(twice)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        told = done.stdout + done.stderr
+        self.assertEqual(done.returncode, 1, told)
+        self.assertIn("nexus cannot start: cannot listen on unix:", told)
+        self.assertNotIn("Traceback", told)
 
     def test_no_engine(self) -> None:
         """Without a Docker engine Nexus comes up, and a start says which socket did not answer."""

@@ -65,6 +65,19 @@ class ListeningTests(TestCase):
         self.addCleanup(port.stopListening)
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o660)
 
+    @returns_deferred
+    async def test_unix_socket_taken_meanwhile(self) -> None:
+        """A path that somebody took between bind and accept is told as one that was taken before."""
+        path = Path(self.mktemp())
+        bound = bind("control.listen", UnixListen(path))
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))
+            other.listen(1)
+            with self.assertRaises(ListenError) as refused:
+                await bound.accept(reactor, self.factory)  # type: ignore[arg-type]
+        self.assertIn("something else listens", str(refused.exception))
+        self.assertIn("control.listen", str(refused.exception))
+
     def test_stale_unix_socket(self) -> None:
         """What a killed process left is removed."""
         path = Path(self.mktemp())
