@@ -39,6 +39,9 @@ LINGER_S: Final = 5.0
 """How long a client may go on sending what nobody reads, so that it gets to read its answer."""
 
 
+REQUESTS_PER_TURN_MAX: Final = 16
+"""How many requests of one client that pipelines are answered before the others have their turn."""
+
 PRESENCE_CHECK_S: Final = 5.0
 """How often we look whether a client is still there, while nothing of it is read and so nothing tells."""
 
@@ -79,6 +82,7 @@ class ClientConnection:
         "_has_begun",
         "_is_held",
         "_is_reading",
+        "_is_yielding",
         "_scanned",
         "_skipped_lines",
         "_state",
@@ -106,6 +110,7 @@ class ClientConnection:
         self._advancing = False
         self._is_held = False
         self._is_reading = True
+        self._is_yielding = False
 
     def makeConnection(self, transport: ITransport) -> None:
         """See `IProtocol.makeConnection`."""
@@ -214,7 +219,7 @@ class ClientConnection:
 
     def close_if_idle(self) -> None:
         """Close it unless a request is under way, or has begun to arrive."""
-        if self._state is State.HEAD and not self._has_begun:
+        if self._state is State.HEAD and not self._has_begun and not self._buffer:
             self.close()
 
     def close(self) -> None:
@@ -266,7 +271,7 @@ class ClientConnection:
         self.transport.loseWriteConnection()
 
     def _update_reading(self) -> None:
-        waits = self._state in (State.BODY, State.BUSY) or self.write_blocked
+        waits = self._state in (State.BODY, State.BUSY) or self.write_blocked or self._is_yielding
         reading = not (self._is_held or (waits and len(self._buffer) >= BUFFERED_BYTES_MAX))
         if reading is not self._is_reading and self._state is not State.CLOSED:
             self._is_reading = reading
@@ -279,15 +284,27 @@ class ClientConnection:
 
     def _advance(self) -> None:
         """Begin the requests that have arrived, one after the other, for as long as each ends at once and the client
-        takes its answers. A loop, not a recursion: a client may pipeline hundreds of them."""
-        if self._advancing:
+        takes its answers. A loop, not a recursion, and in turns: a client may pipeline thousands of them."""
+        if self._advancing or self._is_yielding:
             return
         self._advancing = True
         try:
-            while self._state is State.HEAD and self._buffer and not self.write_blocked and self._begin_request():
-                pass
+            for _ in range(REQUESTS_PER_TURN_MAX):
+                if not self._can_begin() or not self._begin_request():
+                    return
         finally:
             self._advancing = False
+        if self._can_begin():
+            self._is_yielding = True
+            self._context.clock.callLater(0, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_yielding = False
+        self._advance()
+        self._update_reading()
+
+    def _can_begin(self) -> bool:
+        return self._state is State.HEAD and bool(self._buffer) and not self.write_blocked
 
     def _begin_request(self) -> bool:
         """Begin the first buffered request; False while its head is incomplete."""

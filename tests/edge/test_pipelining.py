@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexus.edge.client_connection import BUFFERED_BYTES_MAX
+from nexus.edge.client_connection import BUFFERED_BYTES_MAX, REQUESTS_PER_TURN_MAX
 from tests.edge.fakes import OK_EMPTY, RelayTestCase, parse_response
 
 
@@ -35,6 +35,25 @@ class PipelineTests(RelayTestCase):
         request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
         client = self.ask(request * 2000)
         self.assertEqual(client.received.count(b"HTTP/1.1 404"), 2000)
+
+    def test_in_turns(self) -> None:
+        """They are answered a few at a time, so that other clients need not wait for all of them; meanwhile no more is
+        read than a bound."""
+        request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        client = self.client()
+        client.transport.send(request * 2000)
+        self.assertEqual(client.received.count(b"HTTP/1.1 404"), REQUESTS_PER_TURN_MAX)
+        self.assertFalse(client.transport.is_reading)
+        client.settle()
+        self.assertEqual(client.received.count(b"HTTP/1.1 404"), 2000)
+        self.assertTrue(client.transport.is_reading)
+
+    def test_client_leaves_between_turns(self) -> None:
+        """What is left of its requests is forgotten."""
+        client = self.client()
+        client.transport.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+        client.reset()
+        self.assertEqual(client.received.count(b"HTTP/1.1 404"), REQUESTS_PER_TURN_MAX)
 
     def test_reading_ahead_is_bounded(self) -> None:
         """A client that pipelines beyond a bound waits, and is read again when its turn comes."""
