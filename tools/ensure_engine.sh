@@ -40,6 +40,11 @@ if [ -d /run/systemd/system ]; then
 fi
 answers && exit 0
 command -v dockerd >/dev/null || fail "no Docker engine answers and there is no dockerd: apt-get install docker.io"
+# An init system would have mounted the control groups, which dockerd needs.
+if ! mountpoint -q /sys/fs/cgroup; then
+  ensure_packages cgroupfs-mount
+  cgroupfs-mount || fail "the control groups (/sys/fs/cgroup) could not be mounted: give this machine the right to, or run Docker elsewhere"
+fi
 say "Starting the Docker engine (dockerd, log in $log)"
 # In a session of its own, so that it outlives this terminal; without the set-up's lock.
 setsid nohup dockerd --live-restore >$log 2>&1 </dev/null 9>&- &
