@@ -87,6 +87,8 @@ class CtlTests(SynchronousTestCase):
 
     def test_interrupt(self) -> None:
         """Ctrl-C while it waits ends it at once, with status 130 and no word."""
+        # Tests in a script's background run with SIGINT ignored, and a child would inherit that.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         server, url = self.listen()
         process = self.start("Ping", "--url", url)
         connection, _ = server.accept()
