@@ -3,6 +3,7 @@ edge answers by itself. `relay` is the other."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 log = Logger()
 
 
-class Exchange:
+class Exchange(ABC):
     """Serves one request.
 
     :ivar takes_body: whether the request's body may be handed over now.
@@ -80,9 +81,9 @@ class Exchange:
         counters.requests += 1
         counters.requests_in_flight += 1
 
+    @abstractmethod
     def begin(self) -> None:
         """Do what was decided. It may be over when this returns."""
-        raise NotImplementedError
 
     def request_received(self, data: bytes) -> None:
         """The client sent `data` of the body; only called while `takes_body`."""
@@ -107,9 +108,9 @@ class Exchange:
         self._release()
         self._client.abort()
 
+    @abstractmethod
     def _release(self) -> None:
         """Let go of what the exchange holds or waits for."""
-        raise NotImplementedError
 
     def _answer(self, answer: Answer, ended: str) -> None:
         """Send an answer of the edge's own."""
