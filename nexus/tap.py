@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from twisted.application.service import MultiService
 from twisted.python import usage
 
 from nexus.config.file import load
 from nexus.errors import ConfigError, NexusError
-from nexus.log_level import LogLevelService
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -58,13 +56,9 @@ def makeService(options: Options) -> IService:
     from nexus.service import make_service  # noqa: PLC0415
 
     try:
-        service = make_service(options.config, reactor)
+        return make_service(options.config, reactor)
     except NexusError as error:
         _leave(error)
-    root = MultiService()  # type: ignore[no-untyped-call]
-    for each in (LogLevelService(options.config.log.level), service):
-        each.setServiceParent(root)  # type: ignore[no-untyped-call]
-    return root
 
 
 def _leave(error: NexusError) -> NoReturn:
