@@ -339,8 +339,6 @@ class NodeEventKind(StrEnum):
     DIED = "died"
     REMOVED = "removed"
     OOM = "oom"
-    CONNECTED = "connected"
-    DISCONNECTED = "disconnected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

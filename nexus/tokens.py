@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from nexus.config.sections import JWTConfig
     from nexus.secrets import Secret
 
-HMAC_ALGORITHMS: Final = {"HS256": 32, "HS512": 64}
-"""HMAC algorithms, with the least length of their secret in bytes (RFC 7518 section 3.2)."""
-
-ASYMMETRIC_ALGORITHMS: Final = frozenset({"RS256", "ES256", "EdDSA"})
+HMAC_ALGORITHMS: Final = frozenset({"HS256", "HS512"})
+"""Those that sign and verify with one secret; the others have a pair of keys."""
 
 TOKEN_BYTES_MAX: Final = 8192
 USER_LENGTH_MAX: Final = 256

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
@@ -29,7 +28,6 @@ from nexus.model import DesiredState, Network, NetworkChanges
 from nexus.observers import Observers
 
 T = TypeVar("T")
-log = Logger()
 
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM networks"  # noqa: S608 (our own constants)
 _INSERT = f"INSERT INTO networks ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"  # noqa: S608

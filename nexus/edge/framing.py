@@ -29,7 +29,6 @@ _CONTENT_LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*)?")
 _PARTIAL_CHUNK_LINE: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?)?")
 _NEVER_IN_TRAILERS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
-_BODILESS_STATUSES: Final = frozenset({204, 304})
 
 
 class BodyReader(Protocol):
@@ -231,7 +230,7 @@ def response_framing(known: Known, *, status: int, minor: int, method: bytes) ->
         if length:
             raise MalformedError("a status without a body announces one")
         return 0
-    if method == b"HEAD" or status in _BODILESS_STATUSES:
+    if method == b"HEAD" or status == 304:
         return 0
     if status == 205:
         if length:

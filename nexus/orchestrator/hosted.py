@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.logger import Logger
 
 from nexus.errors import (
     DeadlineError,
@@ -50,8 +49,6 @@ from nexus.orchestrator.plan import (
 if TYPE_CHECKING:
     from nexus.orchestrator.attempt import Attempt
     from nexus.orchestrator.parts import Parts
-
-log = Logger()
 
 
 class HostedNetwork:

@@ -67,11 +67,6 @@ class Lifecycle:
         self.status = CachedStatus(self.hosted, parts)
         self._starting: tuple[Attempt, Shared[tuple[Network, NodeIdentity]]] | None = None
 
-    @property
-    def busy(self) -> bool:
-        """Whether a turn is under way."""
-        return self._turns.busy
-
     async def create(self, record: Network) -> Network:
         """Add the record; the edge knows the network from then on. :raises NetworkExistsError:"""
         return await self._turns.take(lambda: self.hosted.create(record)).wait()
