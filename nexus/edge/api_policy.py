@@ -1,4 +1,4 @@
-"""Which Kubo RPC paths are offered (Kubo's core/commands; kubo.md 4.3, 4.4 and 4.7). Pure.
+"""Which Kubo RPC paths are offered (Kubo's core/commands). Pure.
 
 Decided on decoded segments, since Kubo decodes before it looks a command up, and takes a segment behind a command as
 its argument. What two readers could take apart differently is refused as malformed, never guessed at.
@@ -68,8 +68,8 @@ def judge_path(path: bytes) -> PathVerdict:
 
 
 def strip_cli_token(target: bytes) -> bytes:
-    """`target` without the query parameter `api-auth`, in which the ipfs CLI repeats its token (kubo.md 4.8),
-    whatever the encoding of its name. Everything else keeps its bytes."""
+    """`target` without the query parameter `api-auth`, in which the ipfs CLI repeats its token, whatever the
+    encoding of its name. Everything else keeps its bytes."""
     path, mark, query = target.partition(b"?")
     if _CLI_TOKEN not in query and b"%" not in query:
         return target

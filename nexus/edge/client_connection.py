@@ -38,7 +38,6 @@ BUFFERED_BYTES_MAX: Final = 16 * 1024
 LINGER_S: Final = 5.0
 """How long a client may go on sending what nobody reads, so that it gets to read its answer."""
 
-
 REQUESTS_PER_TURN_MAX: Final = 16
 """How many requests of one client that pipelines are answered before the others have their turn."""
 
@@ -371,7 +370,7 @@ class ClientConnection:
 
     def _check_presence(self) -> None:
         """See whether the client whose bytes we leave with it is still there: one that has left must not keep a node
-        waiting for the rest of an upload (kubo.md 4.8).
+        waiting for the rest of an upload: Kubo's `add` then holds up every later write.
 
         What this cannot see is an end behind more bytes than the kernel takes for us. That is read as soon as the node
         takes bytes again, and a node that takes none is not waiting for this client.

@@ -1,4 +1,4 @@
-"""Cross-origin rules for `api` (Fetch standard, CORS protocol; kubo.md 4.5). Pure.
+"""Cross-origin rules for `api` (Fetch standard, CORS protocol). Pure.
 
 Kubo refuses every origin but its own, so the edge decides by the network's list, shows Kubo an origin that it knows,
 and says Kubo's cross-origin fields itself. Gateway answers pass with Kubo's fields: it allows every origin.

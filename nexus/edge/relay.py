@@ -1,9 +1,9 @@
-"""A request and its response, relayed both ways at once (RFC 9110 sections 3.4 and 7.5; kubo.md 4.4).
+"""A request and its response, relayed both ways at once (RFC 9110 sections 3.4 and 7.5).
 
-The two directions are independent: a response may begin, and end, before its request does. Each direction has one
-reader of its bytes (`framing`, `ResponseReader`) and is held back by whoever takes them (backpressure). Before the
-response's head is out every failure has an answer; after it both sides are reset, so that a cut body never looks like
-a whole one.
+The two directions are independent: a response may begin, and end, before its request does (Kubo's `add` with progress
+does so). Each direction has one reader of its bytes (`framing`, `ResponseReader`) and is held back by whoever takes
+them (backpressure). Before the response's head is out every failure has an answer; after it both sides are reset, so
+that a cut body never looks like a whole one.
 
     request:   waiting for a node -> relaying the body -> done
     response:  waiting for its head -> relaying the body -> done

@@ -1,5 +1,4 @@
-"""Heads as they leave the edge: what is dropped, what is said instead (RFC 9110 sections 7.6 and 8.6; kubo.md 10).
-Pure.
+"""Heads as they leave the edge: what is dropped, what is said instead (RFC 9110 sections 7.6 and 8.6). Pure.
 
 `fields` has taken out what belongs to one connection and what a stranger may not say; here is what the edge says
 itself, added last, so that no client can nominate it away.

@@ -129,7 +129,7 @@ HOSTS = [
     _R("empty label", "RFC 1034 3.1", b"GET / HTTP/1.1\r\nHost: demo..gateway.localhost\r\n\r\n", 421),
     _R("no network", "RFC 1034 3.1", b"GET / HTTP/1.1\r\nHost: .gateway.localhost\r\n\r\n", 421),
     _R("short IPv4", "RFC 3986 3.2.2", b"GET / HTTP/1.1\r\nHost: 127.1\r\n\r\n", 421),
-    _R("cid of another feature", "edge.md", b"GET / HTTP/1.1\r\nHost: c.ipfs.demo.api.localhost\r\n\r\n", 421),
+    _R("cid of another feature", "RFC 9110 15.5.20", b"GET / HTTP/1.1\r\nHost: c.ipfs.demo.api.localhost\r\n\r\n", 421),
     _R("foreign Host", "RFC 9110 15.5.20", b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", 421),
     _R("no such feature", "RFC 9110 15.5.20", b"GET / HTTP/1.1\r\nHost: demo.webui.localhost\r\n\r\n", 421),
     _R("domain as a suffix only", "RFC 9110 15.5.20", b"GET / HTTP/1.1\r\nHost: evillocalhost\r\n\r\n", 421),
@@ -289,6 +289,6 @@ HOSTILE_RESPONSES = [
     ),
     _S("interim in HTTP/1.0", "RFC 9110 15.2", b"HTTP/1.0 100 x\r\n\r\n" + OK + b"\r\n"),
     _S("interim with a body", "RFC 9110 8.6", b"HTTP/1.1 103 x\r\nContent-Length: 5\r\n\r\nhello"),
-    _S("nine interims", "edge.md 23", b"HTTP/1.1 102 x\r\n\r\n" * 9),
+    _S("nine interims", "RFC 9110 15.2", b"HTTP/1.1 102 x\r\n\r\n" * 9),
     _S("bad length for HEAD", "RFC 9110 8.6", OK + b"Content-Length: x\r\n\r\n", method=b"HEAD"),
 ]

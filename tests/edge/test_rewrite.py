@@ -33,7 +33,7 @@ class RequestHeadTests(EdgeTestCase):
         self.assertEqual(fields[b"cookie"], [b"a=b"])
 
     def test_provenance(self) -> None:
-        """Who a request comes from is ours to say (edge.md 26)."""
+        """Who a request comes from is ours to say."""
         fields = self.gateway_forwarded(
             b"X-Forwarded-For: 6.6.6.6",
             b"x-forwarded-host: evil",
