@@ -178,8 +178,8 @@ class INodes(Interface):
         """Make the node of `network` on its volume (made if missing) and fire when it is ready: its RPC answers.
 
         A failure leaves no container, and no volume that it made. Cancelling does the same. Fails with
-        `NodeNotReadyError` (with the last log lines) when the node dies on the way or does not answer in time,
-        `NameTakenError`, `PortTakenError`, `ImageMissingError`, `NoSpaceError`.
+        `NodeNotReadyError` when the node dies on the way and `DeadlineError` when it does not answer in time (both with
+        the last log lines), `NameTakenError`, `PortTakenError`, `ImageMissingError`, `NoSpaceError`.
         """
 
     def update_node(node: Node, network: Network) -> Deferred[Sequence[str]]:

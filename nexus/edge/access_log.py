@@ -17,7 +17,6 @@ _FORMAT: Final = (
     "first_byte_ms={first_byte_ms} duration_ms={duration_ms} {ended}"
 )
 
-
 PATH_BYTES_MAX: Final = 512
 """What is logged of a path; a longer one ends in `...`."""
 

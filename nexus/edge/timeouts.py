@@ -31,7 +31,7 @@ class Phase(StrEnum):
     """The client to close, after an answer that left part of its request unread (RFC 9112 section 9.6)."""
 
     CLOSE = "close_timeout"
-    """The client to take the last bytes of a connection that we close."""
+    """The peer, client or node, to take the last bytes of a connection that we close."""
 
     CONNECT = "connect_timeout"
     """A node to accept a connection."""

@@ -1,4 +1,4 @@
-"""`NodeClient`: Kubo nodes in containers, the original Nexus's seven calls and two to look closer.
+"""`NodeClient`: Kubo nodes in containers, the original Nexus's seven calls and a few to look closer.
 
 The walk of a create: `spec` (pure) -> bridge, volume, container, start (the runtime) -> `readiness` (the node's RPC).
 Each step that made something says how to undo it, and a failure, or a cancel, undoes them in reverse.

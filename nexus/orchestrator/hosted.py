@@ -142,7 +142,11 @@ class HostedNetwork:
     # The route
 
     def serve(self, node: Node) -> None:
-        """Route to `node`. :raises NodeNotReadyError: if its container died since."""
+        """Route to `node`.
+
+        :raises NodeNotReadyError: if its container died since.
+        :raises NetworkNotFoundError: if no record is known.
+        """
         if node.container_id == self._dead_container_id:
             raise NodeNotReadyError(self.name, "died as soon as it was ready")
         if self.record is None:

@@ -1,5 +1,5 @@
 """`FakeKubo`: the part of a Kubo node's RPC that Nexus asks; and an agent that reaches one in each running container of
-a `MemoryRuntime`. With both, `nexus.ipfs.NodeClient` works whole in memory.
+a `MemoryRuntime`. With both, `nexus.ipfs.client.NodeClient` works whole in memory.
 
 What is imitated was seen on Kubo 0.43: a POST with the node's bearer is answered with JSON, without it 403 and a text,
 another method 405, an unknown command 404. tests/functional/test_node_life.py shows the same on the real one.

@@ -2,7 +2,7 @@
 
 By default every answer is there when the call returns, and events are told before it does. What a test needs to make go
 wrong, it asks for: `kill`, `crash`, `go_away`, `fail_next`, `hold`. It knows no containers and no Kubo: for tests that
-need those there is `nexus.ipfs.NodeClient` over `MemoryRuntime`, which passes the same contract.
+need those there is `nexus.ipfs.client.NodeClient` over `MemoryRuntime`, which passes the same contract.
 """
 
 from __future__ import annotations
