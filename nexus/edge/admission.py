@@ -41,7 +41,8 @@ Destination = tuple["Route", Feature, "RouteTarget"]
 
 
 class Disposition:
-    """What becomes of one request. Exactly one of `answer`, `document`, `asks_status` and `destination` says it.
+    """What becomes of one request. At most one of `answer`, `document` and `destination` says it; with none of
+    them a member asks how the network is, which `INetworkStatus` knows.
 
     :ivar network: as asked for, known or not; empty where no target was found, and `feature` None.
     :ivar user: who the token speaks for, where one was looked at.
@@ -49,13 +50,11 @@ class Disposition:
     :ivar path: the target for the node.
     :ivar prefix: what was stripped from the client's path.
     :ivar document: what `status` and `swarm` tell everybody.
-    :ivar asks_status: a member asks how the network is, which `INetworkStatus` knows.
     :ivar response_fields: what answers and the node's response carry besides, for a listed browser origin.
     """
 
     __slots__ = (
         "answer",
-        "asks_status",
         "authority",
         "destination",
         "document",
@@ -77,7 +76,6 @@ class Disposition:
         self.destination: Destination | None = None
         self.answer: Answer | None = None
         self.document: Document | None = None
-        self.asks_status = False
         self.response_fields: Rest = _NO_FIELDS
 
 
@@ -191,9 +189,7 @@ class Admission:
             disposition.answer = answers.METHOD_REFUSED
         elif disposition.path.partition(b"?")[0] != b"/":
             disposition.answer = answers.NOT_FOUND
-        elif decision is Decision.ALLOW:
-            disposition.asks_status = True
-        elif route is not None:
+        elif decision is Decision.ALLOW_PUBLIC and route is not None:
             disposition.document = public_document(route)
 
     def _user(self, known: Known) -> str | None:

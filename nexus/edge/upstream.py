@@ -81,7 +81,7 @@ class UpstreamPool:
             self._upstreams.move_to_end(key)
             return upstream
         address = node.api if feature is Feature.API else node.gateway
-        upstream = self._upstreams[key] = Upstream(self, key, address, route.generation)
+        upstream = self._upstreams[key] = Upstream(self, address, route.generation)
         if len(self._upstreams) > self.config.upstreams_max:
             self._evict()
         return upstream
@@ -157,11 +157,10 @@ class Upstream:
     :ivar retired: nothing may be sent there any more.
     """
 
-    __slots__ = ("_connections", "_dials", "_idle", "_pool", "address", "generation", "key", "retired")
+    __slots__ = ("_connections", "_dials", "_idle", "_pool", "address", "generation", "retired")
 
-    def __init__(self, pool: UpstreamPool, key: Key, address: Address, generation: int) -> None:
+    def __init__(self, pool: UpstreamPool, address: Address, generation: int) -> None:
         self._pool = pool
-        self.key = key
         self.address = address
         self.generation = generation
         self.retired = False
