@@ -163,6 +163,10 @@ class Network:
             users=self.users, gateway_public=self.gateway_public, api_allowed_origins=self.api_allowed_origins
         )
 
+    def rpc_bearer(self, node: NodeId) -> Secret:
+        """The bearer that the RPC of `node`, one of this network's, wants."""
+        return self.rpc_bearers[node.index]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkChanges:

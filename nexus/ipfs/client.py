@@ -41,7 +41,6 @@ from nexus.ipfs.settings import announced_address
 from nexus.ipfs.spec import Hosting, node_caps, node_files, node_revision, node_spec
 from nexus.ipfs.swarm_key import swarm_key_fingerprint
 from nexus.model import ContainerState, Lease, Network, Node, NodeDiagnosis, NodeId, NodeIdentity, NodeStats
-from nexus.secrets import Secret
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -105,7 +104,7 @@ class NodeClient:
         spec = node_spec(self._hosting, network, lease)
         async with AsyncExitStack() as undoing:
             node, restart_count = await self._start_container(spec, lease.node, undoing)
-            await self._readiness.wait(node, _bearer(network, node), restart_count)
+            await self._readiness.wait(node, network.rpc_bearer(node.id), restart_count)
             undoing.pop_all()
             return node
 
@@ -131,7 +130,7 @@ class NodeClient:
 
     @returns_deferred
     async def node_stats(self, node: Node, network: Network) -> NodeStats:
-        bearer = _bearer(network, node)
+        bearer = network.rpc_bearer(node.id)
         address = node.api_address
         try:
             detail, sample, identity, peers_connected, disk_used_bytes = await _together(
@@ -168,7 +167,7 @@ class NodeClient:
     @returns_deferred
     async def identify_node(self, node: Node, network: Network) -> NodeIdentity:
         try:
-            peer_id = (await self._rpc.identity(node.api_address, _bearer(network, node))).peer_id
+            peer_id = (await self._rpc.identity(node.api_address, network.rpc_bearer(node.id))).peer_id
         except RPCError as error:
             raise NodeNotReadyError(network.name, f"does not answer: {error}") from error
         return NodeIdentity(peer_id=peer_id, swarm_multiaddrs=self._swarm_multiaddrs(node, peer_id))
@@ -185,7 +184,7 @@ class NodeClient:
         if detail.state is not ContainerState.RUNNING:
             lines = await self._runtime.logs(node.container_id, _DIAGNOSIS_LOG_LINES)
             raise NodeNotReadyError(network.name, f"does not run: its container is {detail.state}", lines)
-        await self._readiness.wait(node, _bearer(network, node), detail.restart_count)
+        await self._readiness.wait(node, network.rpc_bearer(node.id), detail.restart_count)
 
     @returns_deferred
     async def diagnose(self, node: Node) -> NodeDiagnosis:
@@ -298,10 +297,6 @@ class NodeClient:
         if moment is None:
             return 0.0
         return max(0.0, (datetime.fromtimestamp(self._clock.seconds(), UTC) - moment).total_seconds())
-
-
-def _bearer(network: Network, node: Node) -> Secret:
-    return network.rpc_bearers[node.id.index]
 
 
 def _volume_node(volume: Volume) -> NodeId:

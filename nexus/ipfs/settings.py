@@ -12,7 +12,6 @@ import math
 from typing import Any, Final
 
 from nexus.model import KUBO_GATEWAY_PORT, KUBO_RPC_PORT, KUBO_SWARM_PORT, Lease, Network, Resources
-from nexus.secrets import Secret
 
 PEER_ID_PLACE: Final = "@PeerID@"
 """Where the start-up script puts the repository's own peer id."""
@@ -107,7 +106,10 @@ def kubo_settings(
         "API": {
             "HTTPHeaders": {},
             "Authorizations": {
-                "nexus": {"AuthSecret": f"bearer:{_bearer(network, lease).reveal()}", "AllowedPaths": ["/api/v0"]}
+                "nexus": {
+                    "AuthSecret": f"bearer:{network.rpc_bearer(lease.node).reveal()}",
+                    "AllowedPaths": ["/api/v0"],
+                }
             },
         },
         "Swarm": {
@@ -182,10 +184,6 @@ def _gateway(network: Network, domain: str) -> dict[str, Any]:
             "localhost": None,
         },
     }
-
-
-def _bearer(network: Network, lease: Lease) -> Secret:
-    return network.rpc_bearers[lease.node.index]
 
 
 def settings_file(settings: dict[str, Any]) -> bytes:

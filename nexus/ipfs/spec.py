@@ -25,6 +25,7 @@ from nexus.model import (
     NodeId,
     Resources,
 )
+from nexus.secrets import Secret
 
 _REPOSITORY: Final = "/data/ipfs"
 _ASSETS: Final = "/container-init.d"
@@ -89,7 +90,7 @@ def node_spec(hosting: Hosting, network: Network, lease: Lease) -> ContainerSpec
         lease,
         domain=hosting.domain,
         announce_address=hosting.announce_address,
-        revision=_revision(spec, _bearer(network, lease)),
+        revision=_revision(spec, network.rpc_bearer(lease.node)),
     )
     return replace(spec, labels=labels)
 
@@ -99,7 +100,7 @@ def node_revision(hosting: Hosting, network: Network, lease: Lease) -> str:
 
     The node's own random bearer is the key: nobody who sees a label can test guesses of a secret with it.
     """
-    return _revision(_unlabelled_spec(hosting, network, lease), _bearer(network, lease))
+    return _revision(_unlabelled_spec(hosting, network, lease), network.rpc_bearer(lease.node))
 
 
 def node_caps(resources: Resources) -> Caps:
@@ -119,7 +120,7 @@ def node_files(hosting: Hosting, network: Network, lease: Lease) -> tuple[FileAs
     )
     request = (
         f"POST /api/v0/diag/healthy HTTP/1.0\r\nHost: 127.0.0.1:{KUBO_RPC_PORT}\r\n"
-        f"Authorization: Bearer {_bearer(network, lease)}\r\n\r\n"
+        f"Authorization: Bearer {network.rpc_bearer(lease.node).reveal()}\r\n\r\n"
     )
     return (
         FileAsset(path=f"{_ASSETS}/001-nexus.sh", content=_asset("001-nexus.sh"), mode=0o555),
@@ -183,7 +184,7 @@ def _ports(hosting: Hosting, lease: Lease) -> tuple[PublishedPort, ...]:
     )
 
 
-def _revision(spec: ContainerSpec, bearer: str) -> str:
+def _revision(spec: ContainerSpec, bearer: Secret) -> str:
     described: dict[str, Any] = {
         "image": spec.image,
         "command": spec.command,
@@ -195,11 +196,7 @@ def _revision(spec: ContainerSpec, bearer: str) -> str:
         "files": [(file.path, file.mode, hashlib.sha256(file.content).hexdigest()) for file in spec.files],
     }
     text = json.dumps(described, sort_keys=True)
-    return hmac.new(bearer.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
-
-
-def _bearer(network: Network, lease: Lease) -> str:
-    return network.rpc_bearers[lease.node.index].reveal()
+    return hmac.new(bearer.reveal().encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _secret_file(name: str, content: bytes) -> FileAsset:
