@@ -189,11 +189,11 @@ def check(config_path: str | None) -> None:
 )
 def token(config_path: str | None, user: str, lifetime_s: float) -> None:
     """Print an access token, and nothing else."""
-    from nexus.tokens import issue_token
+    from nexus.tokens import USER_LENGTH_MAX, issue_token
 
     config = _load(config_path)
-    if not 0 < len(user) <= 256 or not user.isprintable():
-        raise click.UsageError("--user must be 1-256 printable characters")
+    if not 0 < len(user) <= USER_LENGTH_MAX or not user.isprintable():
+        raise click.UsageError(f"--user must be 1-{USER_LENGTH_MAX} printable characters")
     print(
         issue_token(
             config.jwt,
