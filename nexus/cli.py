@@ -189,10 +189,11 @@ def check(config_path: str | None) -> None:
 )
 def token(config_path: str | None, user: str, lifetime_s: float) -> None:
     """Print an access token, and nothing else."""
-    from nexus.tokens import USER_LENGTH_MAX, issue_token
+    from nexus.model import USER_LENGTH_MAX, is_user_name
+    from nexus.tokens import issue_token
 
     config = _load(config_path)
-    if not 0 < len(user) <= USER_LENGTH_MAX or not user.isprintable():
+    if not is_user_name(user):
         raise click.UsageError(f"--user must be 1-{USER_LENGTH_MAX} printable characters")
     print(
         issue_token(

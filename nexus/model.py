@@ -23,6 +23,7 @@ GIGABYTE: Final = 10**9
 RESERVED_NAMES: Final = frozenset(
     ("api", "gateway", "swarm", "status", "ipfs", "ipns", "network", "networks", "nexus", "www")
 )
+USER_LENGTH_MAX: Final = 256
 _DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 
@@ -79,6 +80,11 @@ def check_network_name(name: str) -> str:
     if name in RESERVED_NAMES:
         raise InvalidError("network", f"{name!r} is reserved", f"any name but {', '.join(sorted(RESERVED_NAMES))}")
     return name
+
+
+def is_user_name(text: str) -> bool:
+    """Whether `text` can name a user, in a record and in a token alike: 1-256 printable characters."""
+    return 1 <= len(text) <= USER_LENGTH_MAX and text.isprintable()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import jwt
 
 from nexus.errors import NexusError
+from nexus.model import is_user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ HMAC_ALGORITHMS: Final = frozenset({"HS256", "HS512"})
 """Those that sign and verify with one secret; the others have a pair of keys."""
 
 TOKEN_BYTES_MAX: Final = 8192
-USER_LENGTH_MAX: Final = 256
 
 
 class InvalidTokenError(NexusError):
@@ -123,7 +123,7 @@ class TokenVerifier:
         if "nbf" in claims and now + self._leeway_s < _numeric_date(claims, "nbf"):
             raise InvalidTokenError("the token is not valid yet")
         user = claims.get(self._user_claim)
-        if not isinstance(user, str) or not 0 < len(user) <= USER_LENGTH_MAX or not user.isprintable():
+        if not isinstance(user, str) or not is_user_name(user):
             raise InvalidTokenError(f"the token's claim {self._user_claim!r} names no user")
         return user, expires_at
 

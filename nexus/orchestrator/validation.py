@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
 from nexus.errors import InvalidError, quoted
 from nexus.messages import ResourcesChange
-from nexus.model import Resources
+from nexus.model import USER_LENGTH_MAX, Resources, is_user_name
 
 USERS_MAX: Final = 1000
-USER_LENGTH_MAX: Final = 256
 ORIGINS_MAX: Final = 100
 
 _ORIGIN: Final = re.compile(
@@ -31,11 +29,11 @@ def check_users(users: Sequence[str]) -> frozenset[str]:
     """
     _check_count("users", users, USERS_MAX)
     for place, user in enumerate(users):
-        if not isinstance(user, str) or not 1 <= len(user) <= USER_LENGTH_MAX or not _printable(user):
+        if not isinstance(user, str) or not is_user_name(user):
             raise InvalidError(
                 f"users[{place}]",
                 f"{quoted(user)} is not a user name",
-                f"1-{USER_LENGTH_MAX} characters, none of them a control character",
+                f"1-{USER_LENGTH_MAX} printable characters",
             )
     return frozenset(users)
 
@@ -67,11 +65,6 @@ def _check_count(field: str, values: Sequence[str], most: int) -> None:
         raise InvalidError(
             field, "it is a text" if isinstance(values, str) else f"{len(values)} entries", f"a list of at most {most}"
         )
-
-
-def _printable(text: str) -> bool:
-    # Cc: control characters; Cs: halves of surrogate pairs, which no encoding can write.
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def _is_origin(text: str) -> bool:

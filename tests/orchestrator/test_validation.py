@@ -20,8 +20,8 @@ class UserTests(SynchronousTestCase):
         self.assertEqual(check_users([]), frozenset())
 
     def test_refused(self) -> None:
-        """Empty, long, with control characters or half a surrogate pair, or not a text at all: refused by place."""
-        for name in ("", "x" * 257, "a\nb", "a\x00", "\x7f", "\ud800", None, 7):
+        """Empty, long, with anything that does not print (no token could carry it), or not a text: refused by place."""
+        for name in ("", "x" * 257, "a\nb", "a\x00", "\x7f", "\ud800", "a\u200bb", "a\xa0b", None, 7):
             error = self.assertRaises(InvalidError, check_users, ["alice", name])
             self.assertEqual(error.field, "users[1]")
 
