@@ -18,6 +18,8 @@ from twisted.internet.error import CannotListenError
 
 from nexus.config.sections import TCPListen, UnixListen
 from nexus.errors import NexusError
+from nexus.reactor import native_loop
+from nexus.uvloop_endpoints import AdoptedUvloopEndpoint
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -53,7 +55,7 @@ class BoundTCP:
         return int(self._socket.getsockname()[1])
 
     async def accept(self, reactor: IReactorSocket, factory: IProtocolFactory) -> IListeningPort:
-        """Let `factory` have the connections, those that wait already included."""
+        """Let `factory` have the connections, those that wait already included, on Twisted's transports."""
         endpoint: Any = AdoptedStreamServerEndpoint(  # type: ignore[no-untyped-call]
             reactor, self._socket.dup().detach(), self._socket.family
         )
@@ -63,8 +65,19 @@ class BoundTCP:
         self.close()
         return port
 
+    async def accept_streams(self, reactor: IReactorSocket, factory: IProtocolFactory) -> IListeningPort:
+        """As `accept`, on the event loop's own transports where the reactor has them: for protocols that ask no more
+        of theirs than `nexus.edge.transport` tells."""
+        loop = native_loop(reactor)
+        if loop is None:
+            return await self.accept(reactor, factory)
+        endpoint: Any = AdoptedUvloopEndpoint(loop, self._socket.dup(), BACKLOG)
+        port: IListeningPort = await endpoint.listen(factory)
+        self.close()
+        return port
+
     def close(self) -> None:
-        """Give the address up, where `accept` was not called."""
+        """Give the address up, where it was not accepted at."""
         self._socket.close()
 
 

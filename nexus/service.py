@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.logger import Logger
 
 from nexus.containers.runtime import DockerRuntime
 from nexus.control.resource import control_factory
 from nexus.coroutines import returns_deferred
 from nexus.database.urls import check_database, open_networks
+from nexus.dialling import dialling_endpoint
 from nexus.edge.edge import Edge
 from nexus.errors import NexusError
 from nexus.ipfs.client import NodeClient
@@ -34,6 +34,7 @@ from nexus.leases import Leases, dynamic_part, is_tcp_port_free
 from nexus.listening import BoundTCP, BoundUnix, bind, describe
 from nexus.log_level import LogLevelService
 from nexus.orchestrator.orchestrator import Orchestrator
+from nexus.reactor import native_loop
 from nexus.registry import Registry
 from nexus.tokens import TokenVerifier
 
@@ -121,7 +122,7 @@ class NexusService(MultiService):
         self._edge = self._make_edge(self._orchestrator)
         await self._orchestrator.start()
         for bound in self._bound_edge:
-            self._ports.append(await bound.accept(self._reactor, self._edge.factory))
+            self._ports.append(await bound.accept_streams(self._reactor, self._edge.factory))
         site = control_factory(self._orchestrator, config.secrets.control_key, self._reactor)
         for listening in self._bound_control:
             self._ports.append(await listening.accept(self._reactor, site))
@@ -132,6 +133,11 @@ class NexusService(MultiService):
             edge=", ".join(map(describe, config.edge.listen)),
             domain=config.edge.domain,
             control=", ".join(map(describe, config.control.listen)),
+        )
+        log.info(
+            "the reactor is {reactor}; the edge's transports are {transports}",
+            reactor=type(self._reactor).__name__,
+            transports="Twisted's" if native_loop(self._reactor) is None else "uvloop's",
         )
 
     def _make_orchestrator(self, networks: INetworks) -> Orchestrator:
@@ -178,11 +184,8 @@ class NexusService(MultiService):
         )
 
     def _dial(self, address: Address) -> IStreamClientEndpoint:
-        endpoint = TCP6ClientEndpoint if ":" in address.host else TCP4ClientEndpoint
         # The edge times its dials itself; the endpoint's own limit only has to come later.
-        later_s = self._config.edge.connect_timeout_s + 1
-        dial: IStreamClientEndpoint = endpoint(self._reactor, address.host, address.port, timeout=later_s)
-        return dial
+        return dialling_endpoint(self._reactor, address, self._config.edge.connect_timeout_s + 1)
 
     def _give_up(self, failure: Failure) -> None:
         error = failure.value

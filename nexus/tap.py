@@ -13,6 +13,7 @@ from twisted.python import usage
 
 from nexus.config.file import load
 from nexus.errors import ConfigError, NexusError
+from nexus.reactor import install_default
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -35,7 +36,7 @@ class Options(usage.Options):
     config: Config
 
     def postOptions(self) -> None:
-        """Read the configuration.
+        """Read the configuration, and choose a reactor where nobody has.
 
         :raises SystemExit: with one line, where it cannot be used; twistd would print its whole usage before an error.
         """
@@ -43,6 +44,7 @@ class Options(usage.Options):
             self.config = load(self["config"], os.environ)
         except ConfigError as error:
             _leave(error)
+        install_default()
 
 
 def makeService(options: Options) -> IService:

@@ -1,0 +1,327 @@
+"""Connections on uvloop's own transports, for protocols that are written for Twisted's.
+
+Twisted reads and writes its sockets in Python, also where its reactor runs on uvloop; uvloop's transports do it in C.
+The adapter between the two is one object for each connection, and is out of the way: uvloop calls the protocol's own
+`dataReceived`, and `write` is uvloop's.
+
+It promises what Twisted's TCP transports promise, as far as `nexus.edge.transport` tells. What differs: only streaming
+producers, `writeConnectionLost` is never called, and `resumeProducing` after the peer's end reads no second one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IConsumer, IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from twisted.internet.interfaces import IProtocol
+
+log = Logger()
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER (socket(7)): on, no time. Without it uvloop ends an aborted connection with a clean FIN."""
+
+
+class Origin(Protocol):
+    """What a connection comes from: a listening port, or a dial."""
+
+    def build_protocol(self, peer: IPv4Address | IPv6Address) -> IProtocol | None:
+        """The protocol of a new connection; None closes it."""
+
+    def connected(self, protocol: IProtocol) -> None:
+        """`protocol` has its transport."""
+
+
+def _ignore(*_: object) -> None:
+    """What is written to a connection that ends."""
+
+
+def address(name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+    """A socket's name as Twisted has it."""
+    return IPv4Address("TCP", *name) if len(name) == 2 else IPv6Address("TCP", *name)
+
+
+@implementer(ITCPTransport, IConsumer, IPushProducer)
+class UvloopTransport(asyncio.Protocol):
+    """One connection: uvloop's protocol, and the `transport` of Twisted's one.
+
+    :ivar data_received: the protocol's `dataReceived`: uvloop calls it with the bytes.
+    :ivar write: uvloop's, until the connection ends; then it does nothing.
+    :ivar writeSequence: as `write`.
+    """
+
+    __slots__ = (
+        "_handle",
+        "_is_aborted",
+        "_is_disconnecting",
+        "_is_eof_received",
+        "_is_lost",
+        "_is_read_paused",
+        "_is_write_paused",
+        "_kept",
+        "_origin",
+        "_producer",
+        "_protocol",
+        "_uv",
+        "data_received",
+        "write",
+        "writeSequence",
+    )
+
+    _uv: asyncio.Transport
+    data_received: Callable[[bytes], object]  # type: ignore[assignment]
+    write: Callable[[bytes], None]
+    writeSequence: Callable[[Iterable[bytes]], None]
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._protocol: IProtocol | None = None
+        self._producer: Any = None
+        self._handle: socket.SocketType | None = None
+        self._kept: bytes | None = None
+        self._is_read_paused = False
+        self._is_write_paused = False
+        self._is_eof_received = False
+        self._is_disconnecting = False
+        self._is_aborted = False
+        self._is_lost = False
+
+    # What uvloop calls (asyncio.Protocol).
+
+    def connection_made(self, uv: asyncio.Transport) -> None:  # type: ignore[override]
+        """There is a connection: make its protocol."""
+        origin = self._origin
+        del self._origin
+        self._uv = uv
+        self.write = uv.write
+        self.writeSequence = uv.writelines
+        try:
+            protocol = origin.build_protocol(self.getPeer())
+            if protocol is None:
+                self._is_disconnecting = True
+                uv.abort()
+                return
+            self._protocol = protocol
+            self.data_received = protocol.dataReceived
+            uv.set_protocol(self)  # so that it looks up `data_received` again
+            protocol.makeConnection(self)
+            origin.connected(protocol)
+        except Exception:  # a border: a protocol's failure is its own connection's
+            log.failure("a connection could not be begun")
+            self.abortConnection()
+            return
+        if self._is_read_paused:
+            # uvloop begins to read as soon as this returns, whatever the protocol asked for.
+            self._kept = b""
+            self.data_received = self._keep
+            uv.set_protocol(self)
+
+    def _keep(self, data: bytes) -> None:
+        """Take what comes before uvloop can be told to pause."""
+        self._uv.pause_reading()
+        self._kept = data
+
+    def eof_received(self) -> bool:
+        """The peer has sent FIN; whether the other direction stays open. What a protocol raises here, uvloop hands to
+        `connection_lost`."""
+        self._is_eof_received = True
+        half_closeable = IHalfCloseableProtocol(self._protocol, None)
+        if half_closeable is None:
+            self._uv.abort()
+            return False
+        half_closeable.readConnectionLost()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is over; its socket is closed when this returns.
+
+        :param error: the system's, or what the protocol raised: the latter has a traceback.
+        """
+        self._is_lost = True
+        self.write = self.writeSequence = _ignore
+        self.data_received = _ignore
+        protocol, self._protocol = self._protocol, None
+        producer, self._producer = self._producer, None
+        reason: Exception
+        if error is not None and error.__traceback__ is not None:
+            reason = error
+            log.failure("a connection's protocol failed", Failure(error))  # type: ignore[no-untyped-call]
+            self._reset_on_close()
+        elif self._is_aborted:
+            reason = ConnectionAborted()
+            self._reset_on_close()
+        elif error is not None:
+            reason = ConnectionLost(str(error))
+        else:
+            reason = ConnectionDone()
+        if self._handle is not None:
+            self._handle.detach()
+        if protocol is None:
+            return
+        try:
+            if producer is not None:
+                producer.stopProducing()
+            protocol.connectionLost(Failure(reason))  # type: ignore[no-untyped-call]
+        except Exception:  # a border, as above
+            log.failure("the end of a connection was not borne")
+
+    def _reset_on_close(self) -> None:
+        try:
+            self.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        except OSError as error:
+            log.debug("a connection that is aborted cannot be reset: {error}", error=error)
+
+    def pause_writing(self) -> None:
+        """There is more to write than the high-water mark."""
+        self._is_write_paused = True
+        if self._producer is not None:
+            self._tell_producer(self._producer.pauseProducing)
+
+    def resume_writing(self) -> None:
+        """All has been written."""
+        self._is_write_paused = False
+        if self._producer is not None:
+            self._tell_producer(self._producer.resumeProducing)
+
+    def _tell_producer(self, tell: Callable[[], object]) -> None:
+        try:
+            tell()
+        except Exception:  # a border, as above; uvloop would let the connection go on
+            log.failure("a connection's producer failed")
+            self.abortConnection()
+
+    # What the protocol calls (see the interfaces).
+
+    @property
+    def unwritten_bytes(self) -> int:
+        """What was written here and not yet to the socket."""
+        return 0 if self._is_lost else self._uv.get_write_buffer_size()
+
+    def loseConnection(self) -> None:
+        """Close in order, when all is written and no producer is registered (any more)."""
+        if self._is_disconnecting or self._is_aborted or self._is_lost:
+            return
+        self._is_disconnecting = True
+        if self._producer is None:
+            self._close()
+        else:
+            self._uv.pause_reading()
+
+    def _close(self) -> None:
+        self.write = self.writeSequence = _ignore
+        self._uv.close()
+
+    def loseWriteConnection(self) -> None:
+        """Close our half, when all is written; reading goes on."""
+        if not (self._is_disconnecting or self._is_aborted or self._is_lost):
+            self.write = self.writeSequence = _ignore
+            self._uv.write_eof()
+
+    def abortConnection(self) -> None:
+        """Reset the connection; what is not written yet is dropped."""
+        if self._is_aborted or self._is_lost:
+            return
+        self._is_aborted = True
+        self.write = self.writeSequence = _ignore
+        self._uv.abort()
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """Let `producer` know when to pause and to resume.
+
+        :raises RuntimeError: where one is registered already.
+        """
+        if self._producer is not None:
+            raise RuntimeError("a producer is registered already")
+        if not streaming:
+            raise RuntimeError("only streaming producers are paused and resumed here")
+        if self._is_lost or self._is_aborted:
+            producer.stopProducing()  # type: ignore[attr-defined]
+            return
+        self._producer = producer
+        if self._is_write_paused:
+            self._producer.pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        """Let nobody know any more."""
+        self._producer = None
+        if self._is_disconnecting and not (self._is_aborted or self._is_lost):
+            self._close()
+
+    def pauseProducing(self) -> None:
+        """Deliver nothing until `resumeProducing`."""
+        self._is_read_paused = True
+        self._uv.pause_reading()
+
+    def resumeProducing(self) -> None:
+        """Deliver again, what has arrived meanwhile first."""
+        self._is_read_paused = False
+        if self._is_disconnecting or self._is_aborted or self._is_lost:
+            return
+        if self._kept is not None:
+            self._deliver_kept(self._kept)
+        if not (self._is_eof_received or self._is_read_paused):
+            self._uv.resume_reading()
+
+    def _deliver_kept(self, data: bytes) -> None:
+        self._kept = None
+        protocol = cast("IProtocol", self._protocol)
+        self.data_received = protocol.dataReceived
+        self._uv.set_protocol(self)
+        if data:
+            protocol.dataReceived(data)
+
+    def stopProducing(self) -> None:
+        """Close."""
+        self.loseConnection()
+
+    def getHandle(self) -> socket.SocketType:
+        """The socket, for what the kernel knows of it: it belongs to uvloop, and reading or writing it is not for us.
+
+        :raises OSError: where the connection is over.
+        """
+        handle = self._handle
+        if handle is None:
+            pseudo = self._uv.get_extra_info("socket")
+            if pseudo is None or pseudo.fileno() == -1:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            # Without a copy of the descriptor: `connection_lost` detaches it before uvloop closes that.
+            handle = socket.SocketType(pseudo.family, pseudo.type, pseudo.proto, pseudo.fileno())
+            self._handle = handle
+        return handle
+
+    def getTcpNoDelay(self) -> bool:
+        """Whether small writes are sent at once."""
+        return bool(self.getHandle().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Send small writes at once, or not."""
+        self.getHandle().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(enabled))
+
+    def getTcpKeepAlive(self) -> bool:
+        """Whether the kernel looks for peers that have vanished."""
+        return bool(self.getHandle().getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Let the kernel look for peers that have vanished, or not."""
+        self.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(enabled))
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """Where the other end is."""
+        return address(self._uv.get_extra_info("peername"))
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """Where this end is."""
+        return address(self._uv.get_extra_info("sockname"))
