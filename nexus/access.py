@@ -31,7 +31,7 @@ class Decision(Enum):
     """A good token of somebody who is no member, or of a network that does not exist: 403, the same text."""
 
     NOT_FOUND = auto()
-    """Unknown, or not public: 404, the same text."""
+    """Unknown, not public, or a feature that the network's node does not offer: 404, the same text."""
 
     UNAVAILABLE = auto()
     """Allowed, but the network has no ready node now: 503."""
@@ -45,13 +45,19 @@ def decide(feature: Feature, route: Route | None, user: str | None) -> Decision:
             return Decision.UNAUTHENTICATED
         if route is None or not member:
             return Decision.FORBIDDEN
-        return Decision.ALLOW if route.targets else Decision.UNAVAILABLE
+        return _reachable(feature, route)
     if feature is Feature.GATEWAY:
         if route is None or not route.rules.gateway_public:
             return Decision.NOT_FOUND
-        return Decision.ALLOW if route.targets else Decision.UNAVAILABLE
+        return _reachable(feature, route)
     if member:
         return Decision.ALLOW
     if route is not None and route.rules.gateway_public:
         return Decision.ALLOW_PUBLIC
     return Decision.NOT_FOUND if user is None else Decision.FORBIDDEN
+
+
+def _reachable(feature: Feature, route: Route) -> Decision:
+    if not route.targets:
+        return Decision.UNAVAILABLE
+    return Decision.NOT_FOUND if route.targets[0].address(feature) is None else Decision.ALLOW

@@ -172,8 +172,14 @@ def config_group() -> None:
 @_config_option
 def check(config_path: str | None) -> None:
     """Say whether the configuration can be used, or what is wrong with it."""
+    from nexus.config.static_file import read_static_networks
+
     config = _load(config_path)
-    print(f"{config.source}: can be used (instance {config.instance}, domain {config.edge.domain})")
+    static = len(read_static_networks(config))
+    print(
+        f"{config.source}: can be used (instance {config.instance}, domain {config.edge.domain}"
+        + (f", static networks: {static})" if static else ")")
+    )
 
 
 @nexus.command()

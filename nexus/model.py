@@ -26,6 +26,12 @@ RESERVED_NAMES: Final = frozenset(
 USER_LENGTH_MAX: Final = 256
 _DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 
+ORIGIN_ALLOWED: Final = "scheme://host[:port] as browsers send it: lower-case, no path, no default port"
+_ORIGIN: Final = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9._-]{1,253}|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?\Z"
+)
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
 
 class Feature(StrEnum):
     """What a network offers: the second label of the host name."""
@@ -85,6 +91,20 @@ def check_network_name(name: str) -> str:
 def is_user_name(text: str) -> bool:
     """Whether `text` can name a user, in a record and in a token alike: 1-256 printable characters."""
     return 1 <= len(text) <= USER_LENGTH_MAX and text.isprintable()
+
+
+def is_origin(text: str) -> bool:
+    """Whether `text` is a serialised origin (RFC 6454 section 6.2) that a browser can send."""
+    match = _ORIGIN.match(text)
+    if match is None:
+        return False
+    if match["host"].startswith("["):
+        try:
+            ipaddress.IPv6Address(match["host"][1:-1])
+        except ValueError:
+            return False
+    port = int(match["port"] or 0)
+    return port <= 65535 and (port == 0 or _DEFAULT_PORTS.get(match["scheme"]) != port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,13 +391,22 @@ class AccessRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTarget:
-    """One node, as the edge reaches it."""
+    """One node, as the edge reaches it.
+
+    :ivar api: None where the node offers no API; likewise `gateway`. Nodes that Nexus runs offer both.
+    :ivar rpc_bearer: what the node's RPC wants; without one, requests reach it without Authorization.
+    :ivar container_id: empty for a node that Nexus does not run.
+    """
 
     index: int
-    api: Address
-    gateway: Address
+    api: Address | None
+    gateway: Address | None
     rpc_bearer: Secret | None
     container_id: str
+
+    def address(self, feature: Feature) -> Address | None:
+        """Where `feature`, one of those that are forwarded, is served."""
+        return self.api if feature is Feature.API else self.gateway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.logger import Logger
 
+from nexus.config.static_file import read_static_networks
 from nexus.containers.runtime import DockerRuntime
 from nexus.control.resource import control_factory
 from nexus.coroutines import returns_deferred
@@ -36,6 +37,7 @@ from nexus.log_level import LogLevelService
 from nexus.orchestrator.orchestrator import Orchestrator
 from nexus.reactor import native_loop
 from nexus.registry import Registry
+from nexus.static_networks import publish_static_networks
 from nexus.tokens import TokenVerifier
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IStreamClientEndpoint
     from twisted.python.failure import Failure
 
-    from nexus.config.sections import Config
+    from nexus.config.sections import Config, StaticNetwork
     from nexus.interfaces import IContainerRuntime, INetworks
     from nexus.model import Address
 
@@ -57,6 +59,7 @@ def make_service(config: Config, reactor: Any) -> IService:
 
     :raises NexusError: where an address cannot be listened on, or the database cannot be used.
     """
+    static = read_static_networks(config)
     check_database(config.database.url, config.source)
     bound: list[BoundTCP | BoundUnix] = []
     try:
@@ -72,7 +75,7 @@ def make_service(config: Config, reactor: Any) -> IService:
         raise
     service = MultiService()  # type: ignore[no-untyped-call]
     LogLevelService(config.log.level).setServiceParent(service)  # type: ignore[no-untyped-call]
-    NexusService(config, reactor, edge, control).setServiceParent(service)  # type: ignore[no-untyped-call]
+    NexusService(config, reactor, edge, control, static).setServiceParent(service)  # type: ignore[no-untyped-call]
     return service
 
 
@@ -94,7 +97,14 @@ def make_nodes(config: Config, reactor: Any, runtime: IContainerRuntime) -> Node
 class NexusService(MultiService):
     """One Nexus. Adopts what runs, and then accepts: nobody is answered before the routes are known."""
 
-    def __init__(self, config: Config, reactor: Any, edge: list[BoundTCP], control: list[BoundTCP | BoundUnix]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        edge: list[BoundTCP],
+        control: list[BoundTCP | BoundUnix],
+        static: list[StaticNetwork],
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
@@ -103,6 +113,7 @@ class NexusService(MultiService):
         self._edge_port = edge[0].port
         self._ports: list[IListeningPort] = []
         self._registry = Registry()
+        publish_static_networks(static, self._registry)
         self._runtime = DockerRuntime(reactor, config.containers.socket, config.containers.threads)
         self._networks: INetworks | None = None
         self._orchestrator: Orchestrator | None = None

@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from nexus.config.sections import Config, JWTConfig, TCPListen
+from nexus.config.sections import Config, JWTConfig, StaticNetwork, TCPListen
 from nexus.secrets import Secret
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from _control_problems(config)
     yield from _port_problems(config)
     yield from _token_problems(config.jwt, config.secrets.jwt)
+    yield from _static_problems(config.edge.static)
 
 
 def _control_problems(config: Config) -> Iterator[Problem]:
@@ -81,6 +82,15 @@ def _port_problems(config: Config) -> Iterator[Problem]:
             for range_key, ports in ranges.items():
                 if isinstance(listen, TCPListen) and listen.port in ports:
                     yield Problem(key, f"port {listen.port} lies within {range_key} '{ports}'", "a port outside of it")
+
+
+def _static_problems(networks: tuple[StaticNetwork, ...]) -> Iterator[Problem]:
+    places: dict[str, int] = {}
+    for place, network in enumerate(networks):
+        first = places.setdefault(network.name, place)
+        if first != place:
+            name = f"{network.name!r} is the name of edge.static[{first}] too"
+            yield Problem(f"edge.static[{place}].name", name, "a name of its own for each network")
 
 
 def _token_problems(jwt: JWTConfig, secret: Secret | None) -> Iterator[Problem]:

@@ -83,7 +83,7 @@ def load(option: str | None, environ: Mapping[str, str]) -> Config:
     except InvalidError as error:
         raise ConfigError(sources.get(error.field, str(path)), error.field, error.problem, error.allowed) from None
     for key_path, problem, allowed in problems(config):
-        raise ConfigError(sources.get(key_path, str(path)), key_path, problem, allowed)
+        raise ConfigError(sources.get(key_path.partition("[")[0], str(path)), key_path, problem, allowed)
     return config
 
 
@@ -135,15 +135,26 @@ def _read_file(path: Path, values: dict[str, Any], sources: dict[str, str]) -> N
         key = known.get(key_path)
         if key is None:
             raise _unknown_key(source, key_path, value, list(known))
-        if key.reader.secret and mode & 0o077:
-            raise ConfigError(
-                source,
-                key_path,
-                f"is a secret in a file that others can read (mode {mode:04o})",
-                f"chmod 600 {shlex.quote(str(path))}",
-            )
+        for within in key.reader.secrets_in(value):
+            check_privacy(path, mode, key_path + within)
         values[key_path] = _read_value(source, key, value, key.reader.read)
         sources[key_path] = source
+
+
+def check_privacy(path: Path, mode: int, key_path: str, source: str = "") -> None:
+    """To be called for each secret that is found in the file at `path`.
+
+    :param mode: the file's permissions.
+    :param source: where it is, if that can be said more closely than by the path.
+    :raises ConfigError: where others than its owner can read it.
+    """
+    if mode & 0o077:
+        raise ConfigError(
+            source or str(path),
+            key_path,
+            f"is a secret in a file that others can read (mode {mode:04o})",
+            f"chmod 600 {shlex.quote(str(path))}",
+        )
 
 
 def _flatten(table: Mapping[str, Any], prefix: str, sections: set[str]) -> Iterator[tuple[str, Any]]:
@@ -176,7 +187,7 @@ def _read_value(source: str, key: Key, value: Any, read: Any) -> Any:
     try:
         return read(value)
     except UnacceptableValueError as error:
-        raise ConfigError(source, key.path, str(error), key.reader.allowed) from None
+        raise ConfigError(source, key.path + error.within, str(error), error.allowed or key.reader.allowed) from None
 
 
 def _unknown_key(source: str, path: str, value: object, known: list[str]) -> ConfigError:

@@ -46,6 +46,9 @@ listen = [$edge_listen]
 # upstream_idle_timeout_s = 4.0
 # drain_timeout_s = 10.0
 # access_log = true
+# Networks whose nodes run already, wherever: here, and in a file of JSON lines for many.
+# static = ([[edge.static]] tables)
+# static_file = (an absolute path)
 
 # The control API (JSON-RPC): a unix socket for whom file permissions let in, TCP on loopback for who has the key.
 [control]

@@ -6,22 +6,23 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from nexus.config.sections import TCPListen, UnixListen
-from nexus.config.values import Between, Matching, OneOf
+from nexus.config.values import Between, Matching, NetworkName, OneOf, Satisfying
 from nexus.errors import InvalidError
-from nexus.model import PortRange
+from nexus.model import RESERVED_NAMES, Address, PortRange, check_network_name
 from nexus.secrets import Secret
 
-Constraint = Between | Matching | OneOf
+Constraint = Between | Matching | OneOf | Satisfying
 
 UNIX_PATH_BYTES_MAX = 107
 """What `sockaddr_un` holds, less its final NUL (unix(7))."""
@@ -29,10 +30,20 @@ UNIX_PATH_BYTES_MAX = 107
 _KIND_NAMES = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
 _LISTEN_TCP = "ADDRESS:PORT with an IP address or `localhost` ([::1]:PORT for IPv6)"
 _LISTEN_UNIX = "unix:/absolute/path"
+_ADDRESS = "IP:PORT, never a host name ([::1]:5001 for IPv6)"
 
 
 class UnacceptableValueError(Exception):
-    """A value that a reader does not take; the message says what is wrong with it, without saying what is allowed."""
+    """A value that a reader does not take; the message says what is wrong with it, without saying what is allowed.
+
+    :ivar within: where in the value it is wrong, as the rest of its path (`[3].api`); empty for the value itself.
+    :ivar allowed: what is allowed there; empty for what the reader says.
+    """
+
+    def __init__(self, problem: str, within: str = "", allowed: str = "") -> None:
+        super().__init__(problem)
+        self.within = within
+        self.allowed = allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,7 @@ class Reader:
     :ivar convert: makes the value; raises `UnacceptableValueError`.
     :ivar secret: whether the value is a secret, which wants a file that nobody else can read.
     :ivar hidden: whether errors must not show the value; so for every secret.
+    :ivar tables: reads the items of a list of tables.
     """
 
     kind: type[Any]
@@ -51,6 +63,7 @@ class Reader:
     convert: Callable[[Any], Any]
     secret: bool = False
     hidden: bool = False
+    tables: TableReader | None = None
 
     def read(self, value: object) -> Any:
         """The value that TOML's `value` stands for.
@@ -79,12 +92,71 @@ class Reader:
                 return self.read(text)
         return self.read(text)
 
+    def secrets_in(self, value: object) -> Iterator[str]:
+        """Where in TOML's `value` secrets are: the rest of each one's path, empty for `value` itself."""
+        if self.secret:
+            yield ""
+        elif self.tables is not None and isinstance(value, list):
+            for place, table in enumerate(value):
+                for name in self.tables.secrets_in(table):
+                    yield f"[{place}].{name}"
+
     def quote(self, value: object) -> str:
         """`value` for an error message; a secret is not shown."""
         if self.hidden:
             return "the value (not shown)"
         text = repr(value)
         return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+class TableReader:
+    """Reads tables (objects, where they come from JSON) of one dataclass."""
+
+    def __init__(self, kind: type[Any]) -> None:
+        hints = get_type_hints(kind, include_extras=True)
+        self._kind = kind
+        self._readers = {item.name: reader_for(hints[item.name]) for item in fields(kind)}
+        self._required = [item.name for item in fields(kind) if item.default is MISSING]
+
+    @property
+    def allowed(self) -> str:
+        """The keys, in words."""
+        return f"tables with {', '.join(self._readers)}"
+
+    def read(self, table: object) -> Any:
+        """What `table` stands for.
+
+        :raises UnacceptableValueError: where it is none; `within` begins with a dot and the key.
+        """
+        if type(table) is not dict:
+            raise UnacceptableValueError("the value (not shown) is not a table", "", self.allowed)
+        values = {}
+        for name, value in table.items():
+            reader = self._readers.get(name)
+            if reader is None:
+                raise UnacceptableValueError("is no key", f".{name}", self._nearest(name))
+            try:
+                values[name] = reader.read(value)
+            except UnacceptableValueError as error:
+                allowed = error.allowed or reader.allowed
+                raise UnacceptableValueError(str(error), f".{name}{error.within}", allowed) from None
+        for name in self._required:
+            if name not in values:
+                raise UnacceptableValueError("is missing", f".{name}", self._readers[name].allowed)
+        try:
+            return self._kind(**values)
+        except InvalidError as error:
+            raise UnacceptableValueError(error.problem, error.field and f".{error.field}", error.allowed) from None
+
+    def secrets_in(self, table: object) -> list[str]:
+        """The keys of `table` that hold secrets."""
+        if not isinstance(table, dict):
+            return []
+        return [name for name in table if name in self._readers and self._readers[name].secret]
+
+    def _nearest(self, name: str) -> str:
+        nearest = difflib.get_close_matches(name, self._readers, 1)
+        return f"{nearest[0]} is the nearest known name" if nearest else ", ".join(self._readers)
 
 
 def reader_for(declared: Any) -> Reader:
@@ -97,7 +169,10 @@ def reader_for(declared: Any) -> Reader:
         base, constraint = get_args(declared)
         return _constrained(reader_for(base), constraint)
     if get_origin(declared) is tuple:
-        return _list_of(reader_for(get_args(declared)[0]))
+        item = get_args(declared)[0]
+        return _list_of(reader_for(item)) if is_value(item) else _list_of_tables(TableReader(item))
+    if get_origin(declared) is frozenset:
+        return _set_of(reader_for(get_args(declared)[0]))
     if get_origin(declared) in (Union, UnionType) and set(get_args(declared)) == {TCPListen, UnixListen}:
         return Reader(str, f"{_LISTEN_TCP}, or {_LISTEN_UNIX}", _read_listen)
     if isinstance(declared, type) and issubclass(declared, StrEnum):
@@ -148,6 +223,29 @@ def _list_of(item: Reader) -> Reader:
     return Reader(list, f"a list of one or more of: {item.allowed}", convert)
 
 
+def _set_of(item: Reader) -> Reader:
+    def convert(values: list[object]) -> frozenset[Any]:
+        return frozenset(_each(item.read, values))
+
+    return Reader(list, f"a list of: {item.allowed}", convert)
+
+
+def _list_of_tables(item: TableReader) -> Reader:
+    def convert(values: list[object]) -> tuple[Any, ...]:
+        return tuple(_each(item.read, values))
+
+    # The tables may hold secrets, so they are not shown where they are not even a list.
+    return Reader(list, item.allowed, convert, hidden=True, tables=item)
+
+
+def _each(read: Callable[[object], Any], values: list[object]) -> Iterator[Any]:
+    for place, value in enumerate(values):
+        try:
+            yield read(value)
+        except UnacceptableValueError as error:
+            raise UnacceptableValueError(str(error), f"[{place}]{error.within}", error.allowed) from None
+
+
 def _split(text: str) -> list[object]:
     if text.lstrip().startswith("["):
         try:
@@ -173,6 +271,27 @@ def _read_tcp_listen(text: str) -> TCPListen:
     if not colon or not (port_text.isascii() and port_text.isdigit()) or int(port_text) > 65535:
         raise UnacceptableValueError(f"{text!r} has no port from 0 to 65535")
     return TCPListen(str(address), int(port_text))
+
+
+def _read_address(text: str) -> Address:
+    host, _, port_text = text.rpartition(":")
+    is_v6 = host.startswith("[") and host.endswith("]")
+    try:
+        address = ipaddress.IPv6Address(host[1:-1]) if is_v6 else ipaddress.IPv4Address(host)
+    except ValueError:
+        raise UnacceptableValueError(f"{text!r} is not an IP address and a port") from None
+    if address.is_unspecified or address.is_multicast:
+        raise UnacceptableValueError(f"{text!r} is not an address that can be connected to")
+    if not (port_text.isascii() and port_text.isdigit() and len(port_text) <= 5 and 1 <= int(port_text) <= 65535):
+        raise UnacceptableValueError(f"{text!r} has no port from 1 to 65535")
+    return Address(str(address), int(port_text))
+
+
+def _read_network_name(text: str) -> str:
+    try:
+        return check_network_name(text)
+    except InvalidError as error:
+        raise UnacceptableValueError(error.problem) from None
 
 
 def _read_listen(text: str) -> TCPListen | UnixListen:
@@ -213,6 +332,12 @@ _PLAIN: dict[Any, Reader] = {
     float: Reader(float, "a number", lambda number: number),
     Secret: Reader(str, "a text", Secret, secret=True, hidden=True),
     TCPListen: Reader(str, _LISTEN_TCP, _read_tcp_listen),
+    Address: Reader(str, _ADDRESS, _read_address),
+    NetworkName: Reader(
+        str,
+        f"1-63 characters of a-z, 0-9 and inner hyphens, but none of {', '.join(sorted(RESERVED_NAMES))}",
+        _read_network_name,
+    ),
     ipaddress.IPv4Network: Reader(
         str, "a private IPv4 subnet from /12 to /28, without host bits, such as 10.213.0.0/20", _read_subnet
     ),

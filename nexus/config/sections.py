@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nexus.config.values import (
+    AbsolutePath,
     Algorithm,
     BearerKey,
     Between,
@@ -25,9 +26,14 @@ from nexus.config.values import (
     Instance,
     IPv4Literal,
     LogLevel,
+    NetworkName,
+    NodeBearer,
+    Origin,
     Seconds,
+    UserName,
 )
-from nexus.model import PortRange, Reach, Resources
+from nexus.errors import InvalidError
+from nexus.model import Address, PortRange, Reach, Resources
 from nexus.secrets import Secret
 
 
@@ -44,6 +50,28 @@ class UnixListen:
     """Listen on a unix socket, written `unix:/path`."""
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticNetwork:
+    """A network whose node Nexus does not run: routed as the others are, by what is written here alone.
+
+    :ivar api: where the node's RPC listens; without it the network has no `api`. Likewise `gateway`. One must be given.
+    :ivar rpc_bearer: the bearer that the node's RPC wants, if any.
+    :raises InvalidError: for an empty field, where neither address is given.
+    """
+
+    name: NetworkName
+    api: Address | None = None
+    gateway: Address | None = None
+    users: frozenset[UserName] = frozenset()
+    gateway_public: bool = False
+    api_allowed_origins: frozenset[Origin] = frozenset()
+    rpc_bearer: NodeBearer | None = None
+
+    def __post_init__(self) -> None:
+        if self.api is None and self.gateway is None:
+            raise InvalidError("", f"{self.name!r} has neither api nor gateway", "an address in one of them, or both")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +93,8 @@ class EdgeConfig:
     upstream_idle_timeout_s: Seconds = 4.0
     drain_timeout_s: Seconds = 10.0
     access_log: bool = True
+    static: tuple[StaticNetwork, ...] = ()
+    static_file: AbsolutePath | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,11 @@ Each says whether it takes a value, and in words what it takes; reading and erro
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NewType
 
+from nexus.model import ORIGIN_ALLOWED, USER_LENGTH_MAX, is_origin, is_user_name
 from nexus.secrets import Secret
 
 
@@ -43,6 +45,14 @@ class Matching:
     def takes(self, value: str) -> bool:
         """Whether `value` is one."""
         return re.fullmatch(self.pattern, value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Satisfying:
+    """A text that `takes` is true for; `allowed` says the same to people."""
+
+    takes: Callable[[str], bool]
+    allowed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +113,10 @@ BearerKey = Annotated[
     Secret,
     Matching(r"[A-Za-z0-9._~+/-]{32,512}=*", "at least 32 characters of A-Z, a-z, 0-9 and . _ ~ + / -"),
 ]
+# Any header value without blanks: what a node checks is its own affair.
+NodeBearer = Annotated[Secret, Matching(r"[\x21-\x7e]{1,512}", "1-512 characters of visible ASCII", hidden=True)]
+
+NetworkName = NewType("NetworkName", str)
+UserName = Annotated[str, Satisfying(is_user_name, f"1-{USER_LENGTH_MAX} printable characters")]
+Origin = Annotated[str, Satisfying(is_origin, ORIGIN_ALLOWED)]
+AbsolutePath = Annotated[str, Matching(r"/[^\x00]*[^/\x00]", "the absolute path of a file")]

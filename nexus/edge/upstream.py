@@ -80,7 +80,9 @@ class UpstreamPool:
         if upstream is not None:
             self._upstreams.move_to_end(key)
             return upstream
-        address = node.api if feature is Feature.API else node.gateway
+        address = node.address(feature)
+        if address is None:
+            raise ValueError(f"{route.network} has no {feature}, and nobody should have been let in")
         upstream = self._upstreams[key] = Upstream(self, address, route.generation)
         if len(self._upstreams) > self.config.upstreams_max:
             self._evict()

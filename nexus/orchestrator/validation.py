@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
 from nexus.errors import InvalidError, quoted
 from nexus.messages import ResourcesChange
-from nexus.model import USER_LENGTH_MAX, Resources, is_user_name
+from nexus.model import ORIGIN_ALLOWED, USER_LENGTH_MAX, Resources, is_origin, is_user_name
 
 USERS_MAX: Final = 1000
 ORIGINS_MAX: Final = 100
-
-_ORIGIN: Final = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9._-]{1,253}|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?\Z"
-)
-_ORIGIN_ALLOWED: Final = "scheme://host[:port] as browsers send it: lower-case, no path, no default port"
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def check_users(users: Sequence[str]) -> frozenset[str]:
@@ -45,8 +37,8 @@ def check_origins(origins: Sequence[str]) -> frozenset[str]:
     """
     _check_count("api_allowed_origins", origins, ORIGINS_MAX)
     for place, origin in enumerate(origins):
-        if not isinstance(origin, str) or not _is_origin(origin):
-            raise InvalidError(f"api_allowed_origins[{place}]", f"{quoted(origin)} is not an origin", _ORIGIN_ALLOWED)
+        if not isinstance(origin, str) or not is_origin(origin):
+            raise InvalidError(f"api_allowed_origins[{place}]", f"{quoted(origin)} is not an origin", ORIGIN_ALLOWED)
     return frozenset(origins)
 
 
@@ -65,16 +57,3 @@ def _check_count(field: str, values: Sequence[str], most: int) -> None:
         raise InvalidError(
             field, "it is a text" if isinstance(values, str) else f"{len(values)} entries", f"a list of at most {most}"
         )
-
-
-def _is_origin(text: str) -> bool:
-    match = _ORIGIN.match(text)
-    if match is None:
-        return False
-    if match["host"].startswith("["):
-        try:
-            ipaddress.IPv6Address(match["host"][1:-1])
-        except ValueError:
-            return False
-    port = int(match["port"] or 0)
-    return port <= 65535 and (port == 0 or _DEFAULT_PORTS.get(match["scheme"]) != port)
