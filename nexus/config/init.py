@@ -45,6 +45,7 @@ listen = [$edge_listen]
 # gateway_idle_timeout_s = 60.0
 # upstream_idle_timeout_s = 4.0
 # drain_timeout_s = 10.0
+# tunnel_idle_timeout_s = 3600.0
 # access_log = true
 # Networks whose nodes run already, wherever: here, and in a file of JSON lines for many.
 # static = ([[edge.static]] tables)

@@ -92,6 +92,7 @@ class EdgeConfig:
     gateway_idle_timeout_s: Seconds = 60.0
     upstream_idle_timeout_s: Seconds = 4.0
     drain_timeout_s: Seconds = 10.0
+    tunnel_idle_timeout_s: Seconds = 3600.0
     access_log: bool = True
     static: tuple[StaticNetwork, ...] = ()
     static_file: AbsolutePath | None = None

@@ -54,6 +54,9 @@ class State(Enum):
     BODY = auto()
     """The body of the exchange under way."""
 
+    TUNNEL = auto()
+    """No HTTP any more: the exchange takes all bytes, until the end."""
+
     BUSY = auto()
     """Later requests: this one has arrived, and its response is going out."""
 
@@ -126,7 +129,7 @@ class ClientConnection:
     def dataReceived(self, data: bytes) -> None:
         """See `IProtocol.dataReceived`."""
         state = self._state
-        if state is State.BODY:
+        if state is State.BODY or state is State.TUNNEL:
             exchange = self._exchange
             if exchange is not None and exchange.takes_body:
                 exchange.request_received(data)
@@ -139,14 +142,9 @@ class ClientConnection:
         self._update_reading()
 
     def readConnectionLost(self) -> None:
-        """See `IHalfCloseableProtocol.readConnectionLost`.
-
-        A client that closes its half while a request of it is under way has left: nobody can tell it from one that is
-        gone, and a node must not go on working for nobody. It is reset, since what it got is not all. What was
-        answered before still goes out.
-        """
+        """See `IHalfCloseableProtocol.readConnectionLost`. What was answered before still goes out."""
         if self._exchange is not None:
-            self._exchange.cut("client_gone")
+            self._exchange.client_ended()
         else:
             self.close()
 
@@ -199,6 +197,20 @@ class ClientConnection:
         self._is_held = False
         self._update_reading()
         self.time_body(False)
+
+    def become_tunnel(self, exchange: Exchange) -> None:
+        """Hand all that comes from now on to `exchange`, and first what came early."""
+        self._state = State.TUNNEL
+        self._exchange = exchange
+        data, self._buffer = self._buffer, b""
+        if data:
+            exchange.request_received(data)
+        self._update_reading()
+
+    def end_writing(self) -> None:
+        """Close our half, after what was written."""
+        self.transport.unregisterProducer()
+        self.transport.loseWriteConnection()
 
     def exchange_finished(self, *, is_request_read: bool, keep_alive: bool) -> None:
         """The response is out: go on with the next request, or close in order."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nexus.model import Route
 
 _EXPOSED: Final = b"X-Chunked-Output, X-Content-Length, X-Stream-Output"
+VARY_ORIGIN: Final = (b"Vary", b"Origin")
 _VARY_PREFLIGHT: Final = b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 _PREFLIGHT_LIFETIME_S: Final = b"600"
 
@@ -53,5 +54,5 @@ def response_fields(origin: bytes) -> Rest:
     return [
         (b"Access-Control-Allow-Origin", origin),
         (b"Access-Control-Expose-Headers", _EXPOSED),
-        (b"Vary", b"Origin"),
+        VARY_ORIGIN,
     ]

@@ -24,5 +24,7 @@ class Counters:
     node_connections_open: int = 0
     node_connections_reused: int = 0
     retries: int = 0
+    tunnels: int = 0
+    tunnels_open: int = 0
     answers: dict[int, int] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)

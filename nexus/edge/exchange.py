@@ -81,7 +81,12 @@ class Exchange(ABC):
         counters.requests += 1
         counters.requests_in_flight += 1
 
-    @abstractmethod
+    def succeed(self, other: Exchange) -> None:
+        """Go on in place of `other`: the request is the same, and is recorded once."""
+        for name in Exchange.__slots__:
+            setattr(self, name, getattr(other, name))
+        other._is_over = True
+
     def begin(self) -> None:
         """Do what was decided. It may be over when this returns."""
 
@@ -93,6 +98,14 @@ class Exchange(ABC):
 
     def client_unblocked(self) -> None:
         """The client takes bytes again."""
+
+    def client_ended(self) -> None:
+        """The client has closed its half.
+
+        One that does so while a request of it is under way has left: nobody can tell it from one that is gone, and a
+        node must not go on working for nobody. It is reset, since what it got is not all.
+        """
+        self.cut("client_gone")
 
     def client_lost(self) -> None:
         """The client has left."""

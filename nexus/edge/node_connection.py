@@ -3,24 +3,48 @@ whatever arrives on it ends it (a response that nobody asked for must never reac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
 from zope.interface import implementer
 
 from nexus.edge.timeouts import Phase, PhaseTimer
-from nexus.edge.transport import StreamTransport, is_open_and_silent, prepare
+from nexus.edge.transport import StreamTransport, is_connected, is_silent, prepare
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, ITransport
     from twisted.python.failure import Failure
 
-    from nexus.edge.relay import Relay
     from nexus.edge.upstream import Upstream
 
 
-@implementer(IProtocol, IPushProducer)
+class NodeUser(Protocol):
+    """Whose bytes a connection to a node carries."""
+
+    def response_received(self, data: bytes) -> None:
+        """The node sent `data`."""
+
+    def node_ended(self) -> None:
+        """The node has closed its half, in order."""
+
+    def node_lost(self, is_clean: bool) -> None:
+        """The connection is gone: by an end in order, or not."""
+
+    def node_blocked(self) -> None:
+        """The node takes no more for now."""
+
+    def node_unblocked(self) -> None:
+        """The node takes bytes again."""
+
+    def timed_out(self, phase: Phase) -> None:
+        """What was timed on the connection's timer did not come."""
+
+    def upstream_retired(self) -> None:
+        """The target is no longer the network's, and the connection has been reset."""
+
+
+@implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
 class NodeConnection:
     """The edge's end of a connection to a node. It is the producer of its own transport's writes, for as long as it
     lives.
@@ -51,7 +75,7 @@ class NodeConnection:
 
     def __init__(self, upstream: Upstream, clock: IReactorTime, close_timeout_s: float) -> None:
         self.upstream = upstream
-        self.exchange: Relay | None = None
+        self.exchange: NodeUser | None = None
         self.idle_since = 0.0
         self.is_reused = False
         self.write_blocked = False
@@ -78,6 +102,16 @@ class NodeConnection:
             self.exchange.response_received(data)
         else:
             self.abort()
+
+    def readConnectionLost(self) -> None:
+        """See `IHalfCloseableProtocol.readConnectionLost`."""
+        if self.exchange is not None:
+            self.exchange.node_ended()
+        elif not self._is_closing:
+            self.abort()
+
+    def writeConnectionLost(self) -> None:
+        """See `IHalfCloseableProtocol.writeConnectionLost`. It was us."""
 
     def connectionLost(self, reason: Failure) -> None:
         """See `IProtocol.connectionLost`."""
@@ -112,10 +146,20 @@ class NodeConnection:
             else:
                 self.transport.pauseProducing()
 
-    def is_stale(self) -> bool:
-        """Whether the node has ended an idle connection, or sent something, that the reactor has not told us of
-        yet."""
-        return self._is_closing or not is_open_and_silent(self.transport)
+    def is_stale(self, may_retry: bool) -> bool:
+        """Whether the node has sent something on an idle connection that the reactor has not told us of yet: it might
+        be taken for the answer to somebody else's request. Where the request cannot be sent again, also whether the
+        connection has ended.
+
+        What arrives between this and the request cannot be told from an answer.
+        """
+        transport = self.transport
+        return self._is_closing or not is_silent(transport) or not (may_retry or is_connected(transport))
+
+    def end_writing(self) -> None:
+        """Close our half, after what was written."""
+        self.transport.unregisterProducer()
+        self.transport.loseWriteConnection()
 
     def close(self) -> None:
         """Close it in order, after what was written; reset it if the node does not take that in `close_timeout_s`.
@@ -140,7 +184,7 @@ class NodeConnection:
             self.transport.abortConnection()
 
     def _timed_out(self, phase: Phase) -> None:
-        if phase is Phase.CLOSE:
-            self.abort()
-        elif self.exchange is not None:
+        if self.exchange is not None:
             self.exchange.timed_out(phase)
+        else:
+            self.abort()

@@ -10,6 +10,7 @@ from typing import Final
 from nexus.edge.errors import MalformedError
 from nexus.edge.framing import UNTIL_CLOSE, BodyReader, ChunkedBody, body_reader, response_framing
 from nexus.edge.heads import ResponseHead, find_head_end, parse_response_head, starts_like_response
+from nexus.edge.upgrade import check_switch
 
 INTERIM_RESPONSES_MAX: Final = 8
 """Interim responses before one final one."""
@@ -19,9 +20,11 @@ class ResponseReader:
     """Reads one response.
 
     :param method: of the request.
+    :param upgrade_key: of a request to change to websocket; None for any other.
     :ivar has_begun: whether any byte of it has come.
     :ivar interim: interim heads that have come and nobody has taken yet.
     :ivar head: the final head, once it is there; then `framing` says how its body is framed.
+    :ivar has_switched: the head is a 101 that was asked for, and what comes behind it is no HTTP.
     :ivar done: whether it is complete; `surplus` is then what came behind it.
     """
 
@@ -33,15 +36,17 @@ class ResponseReader:
         "_interim_count",
         "_method",
         "_scanned",
+        "_upgrade_key",
         "done",
         "framing",
         "has_begun",
+        "has_switched",
         "head",
         "interim",
         "surplus",
     )
 
-    def __init__(self, method: bytes, bytes_max: int, fields_max: int) -> None:
+    def __init__(self, method: bytes, bytes_max: int, fields_max: int, upgrade_key: bytes | None) -> None:
         self._method = method
         self._bytes_max = bytes_max
         self._fields_max = fields_max
@@ -49,7 +54,9 @@ class ResponseReader:
         self._scanned = 0
         self._interim_count = 0
         self._body: BodyReader | None = None
+        self._upgrade_key = upgrade_key
         self.has_begun = False
+        self.has_switched = False
         self.interim: list[ResponseHead] = []
         self.head: ResponseHead | None = None
         self.framing = 0
@@ -99,7 +106,11 @@ class ResponseReader:
             framing = response_framing(head.known, status=head.status, minor=head.minor, method=self._method)
             buffer = buffer[end:]
             self._scanned = 0
-            if head.status >= 200:
+            if head.status == 101 and self._upgrade_key is not None:
+                check_switch(head, self._upgrade_key)
+                self.has_switched = True
+                framing = UNTIL_CLOSE
+            if head.status >= 200 or self.has_switched:
                 self.head = head
                 self.framing = framing
                 self._body = body_reader(framing)

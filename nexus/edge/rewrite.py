@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nexus.edge.fields import Rest, accepts_trailers, announced_trailers
+from nexus.edge.cors import VARY_ORIGIN
+from nexus.edge.fields import Rest, accepts_trailers, announced_trailers, list_members
 from nexus.edge.framing import CHUNKED
 from nexus.model import Feature
 
@@ -125,9 +126,15 @@ def response_head(
     if b"date" not in known:
         lines.append(b"Date: %b\r\n" % date)
     for field in disposition.response_fields:
+        if field == VARY_ORIGIN and _varies_by_origin(head.rest):
+            continue
         lines.append(b"%b: %b\r\n" % field)
     lines.append(b"Connection: close\r\n\r\n" if close else b"\r\n")
     return b"".join(lines)
+
+
+def _varies_by_origin(rest: Rest) -> bool:
+    return any(name.lower() == b"vary" and b"origin" in list_members([value]) for name, value in rest)
 
 
 def prefixed_location(location: bytes, prefix: bytes, authority: bytes) -> bytes:

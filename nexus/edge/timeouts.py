@@ -33,6 +33,12 @@ class Phase(StrEnum):
     CLOSE = "close_timeout"
     """The peer, client or node, to take the last bytes of a connection that we close."""
 
+    REST = "request_rest_timeout"
+    """A node that has answered already to take more of the request."""
+
+    TUNNEL = "tunnel_idle_timeout"
+    """The next byte of a tunnel, in either direction."""
+
     CONNECT = "connect_timeout"
     """A node to accept a connection."""
 

@@ -127,10 +127,21 @@ class MemoryTransport:
         self._inbox.append(data)
         self._deliver()
 
+    def queue(self, *pieces: bytes) -> None:
+        self._inbox.extend(pieces)
+        self.clock.callLater(0, self._deliver)
+
+    def queue_end(self, reason: Exception) -> None:
+        self._end = reason
+        self.clock.callLater(0, self._deliver)
+
     def end(self, reason: Exception) -> None:
         """FIN (ConnectionDone) or RST (ConnectionLost), behind what was sent."""
         self._end = reason
         self._deliver()
+
+    def lose(self) -> None:
+        self._lose(ConnectionLost())
 
     def stall(self) -> None:
         self.is_stalled = True
@@ -170,13 +181,9 @@ class MemorySocket:
     def __init__(self, transport: MemoryTransport) -> None:
         self._transport = transport
 
-    def recv(self, size: int, flags: int) -> bytes:
-        assert flags == socket.MSG_PEEK | socket.MSG_DONTWAIT
-        if not self._transport.has_unread:
-            raise BlockingIOError
-        return b"x"
-
     def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        if (level, option) == (socket.SOL_SOCKET, 55):
+            return bytes([self._transport.has_unread, 0, 0, 0])
         assert (level, option, size) == (socket.IPPROTO_TCP, socket.TCP_INFO, 1)
         return bytes([self._transport.kernel_state])
 
@@ -204,6 +211,10 @@ class Peer:
             self.transport.send(piece)
         self.settle()
 
+    def queue(self, *pieces: bytes) -> None:
+        """Send what the kernel has, and the reactor has not told of yet; `settle` lets it."""
+        self.transport.queue(*pieces)
+
     def send_bytewise(self, data: bytes) -> None:
         self.send(*(data[index : index + 1] for index in range(len(data))))
 
@@ -215,6 +226,11 @@ class Peer:
     def reset(self) -> None:
         """RST."""
         self.transport.end(ConnectionLost())
+        self.settle()
+
+    def lose(self) -> None:
+        """Answer what the edge has written, or writes, by RST."""
+        self.transport.lose()
         self.settle()
 
     def stall(self) -> None:

@@ -64,6 +64,19 @@ class CORSTests(EdgeTestCase):
         for name in (b"X-Chunked-Output", b"X-Content-Length", b"X-Stream-Output"):
             self.assertIn(name, fields[b"access-control-expose-headers"][0])
 
+    def test_vary_is_said_once(self) -> None:
+        """What a node says itself of how its answer varies is not repeated; something else is added to."""
+        for said, expected in (
+            (b"Vary: Origin\r\n", [b"Origin"]),
+            (b"Vary: Accept, origin\r\n", [b"Accept, origin"]),
+            (b"Vary: Accept\r\n", [b"Accept", b"Origin"]),
+            (b"Connection: Vary\r\nVary: Origin\r\n", [b"Origin"]),
+            (b"", [b"Origin"]),
+        ):
+            client = self.ask(self.api_request(b"/api/v0/id", b"Origin: " + LISTED))
+            self.rpc().last.send(b"HTTP/1.1 200 OK\r\n" + said + b"Content-Length: 0\r\n\r\n")
+            self.assertEqual(parse_response(client.received)[1][b"vary"], expected, said)
+
     def test_unlisted(self) -> None:
         """403 for a member's own token too, and several origins are none that is listed."""
         for line in (b"Origin: " + FOREIGN, b"Origin: null", b"Origin: %b\r\nOrigin: %b" % (LISTED, LISTED)):

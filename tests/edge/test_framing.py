@@ -63,7 +63,7 @@ class BodyReaderTests(SynchronousTestCase):
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n"
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(chunk(payload)) + last_chunk([])
         )
-        reader = ResponseReader(b"GET", 4096, 100)
+        reader = ResponseReader(b"GET", 4096, 100, None)
         got = b"".join(reader.feed(piece) for piece in cut(data, sizes) if not reader.done)
         self.assertEqual(got, payload)
         self.assertEqual([head.status for head in reader.interim], [100, 103])

@@ -178,6 +178,95 @@ class FullDuplexTests(RelayTestCase):
         client.close()
         self.assertEqual(self.ended(), "complete")
 
+    def test_node_ends_its_half_in_mid_upload(self) -> None:
+        """A response that ends with the node's half is complete, and the node still gets the rest of the upload."""
+        client, node = self.upload()
+        client.send(b"3\r\nabc\r\n")
+        node.send(b"HTTP/1.0 200 OK\r\n\r\nhash")
+        node.close()
+        self.assertTrue(client.received.endswith(b"4\r\nhash\r\n0\r\n\r\n"))
+        node.take()
+        client.send(b"3\r\ndef\r\n0\r\n\r\n")
+        self.assertEqual(node.take(), b"3\r\ndef\r\n0\r\n\r\n")
+        self.assertEqual(self.ended(), "complete")
+        self.assertTrue(node.is_closed)
+        self.assertTrue(client.is_open)
+
+    def test_node_ends_its_half_behind_its_response(self) -> None:
+        """So it is where the response was complete before."""
+        client, node = self.upload()
+        node.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        node.close()
+        client.send(b"3\r\nabc\r\n0\r\n\r\n")
+        self.assertEqual(node.take(), b"3\r\nabc\r\n0\r\n\r\n")
+        self.assertEqual(self.ended(), "complete")
+        self.assertTrue(client.is_open)
+
+    def test_node_ends_its_half_and_is_gone_then(self) -> None:
+        """A node that discards the rest ends the exchange when it says so; the client gets to read its answer."""
+        client, node = self.upload()
+        node.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        node.close()
+        client.send(b"3\r\nabc\r\n")
+        node.lose()
+        self.assertTrue(client.is_half_closed)
+        self.assertEqual(self.ended(), "complete")
+        client.send(b"3\r\ndef\r\n")
+        self.pass_time(5)
+        self.assertTrue(client.is_aborted)
+
+    def test_node_does_not_take_the_rest(self) -> None:
+        """A node that has answered and takes no more of the upload is given its time, and reset; the client keeps its
+        answer."""
+        client, node = self.upload()
+        node.stall()
+        client.send(*[b"4000\r\n" + b"x" * 0x4000 + b"\r\n"] * 10)
+        node.send(OK_EMPTY)
+        self.pass_time(59)
+        self.assertTrue(node.is_open)
+        self.pass_time(1)
+        self.assertTrue(node.is_aborted)
+        self.assertTrue(client.is_half_closed)
+        self.assertEqual(self.ended(), "request_rest_timeout")
+
+    def test_client_does_not_send_the_rest(self) -> None:
+        """A client that has its answer and sends no more of its upload keeps it, and the node's request is reset."""
+        client, node = self.upload()
+        client.send(b"3\r\nabc\r\n")
+        node.send(OK_EMPTY)
+        self.pass_time(60)
+        self.assertTrue(node.is_aborted)
+        self.assertTrue(client.is_half_closed)
+        self.assertFalse(client.is_aborted)
+        self.assertEqual(self.ended(), "body_timeout")
+
+    def test_refused_in_mid_upload(self) -> None:
+        """A node that refuses an upload and says that it closes: the client is told so too, and can stop sending (RFC
+        9112 section 9.6). Success says nothing of that kind (Kubo's add)."""
+        for status, told in ((b"413 Too Big", [b"close"]), (b"200 OK", None)):
+            client, node = self.upload()
+            node.send(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+            self.assertEqual(parse_response(client.received)[1].get(b"connection"), told)
+            client.send(b"0\r\n\r\n")
+            self.assertEqual(client.is_open, told is None)
+
+    def test_trailers_both_ways_at_once(self) -> None:
+        """Trailers of both pass, whichever message ends first."""
+        for response_first in (False, True):
+            client = self.ask(self.api_request(b"/api/v0/add", b"Transfer-Encoding: chunked", b"Trailer: X-Sum"))
+            node = self.rpc().last
+            node.take()
+            node.send(CHUNKED_HEAD + b"Trailer: X-Stream-Error\r\n\r\n")
+            ends = [
+                lambda client=client: client.send(b"0\r\nX-Sum: 1\r\n\r\n"),
+                lambda node=node: node.send(b"0\r\nX-Stream-Error: e\r\n\r\n"),
+            ]
+            for end in reversed(ends) if response_first else ends:
+                end()
+            self.assertEqual(node.take(), b"0\r\nX-Sum: 1\r\n\r\n")
+            self.assertTrue(client.received.endswith(b"\r\n0\r\nX-Stream-Error: e\r\n\r\n"))
+            self.assertTrue(client.is_open and node.is_open)
+
     def test_surplus_after_early_end(self) -> None:
         """What a node sends behind its response, while the upload goes on, reaches nobody."""
         client, node = self.upload()

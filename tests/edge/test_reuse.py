@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.error import ConnectionDone, ConnectionLost
+
 from tests.edge.fakes import CHUNKED_HEAD, OK_EMPTY, RelayTestCase, parse_response
 from tests.edge.memory import FakeNode, Peer
 
@@ -116,6 +118,26 @@ class ReuseTests(RelayTestCase):
         self.assertEqual(client.received, b"")
         self.assertEqual(len(self.gateway().connections), 2)
 
+    def test_not_with_bytes_that_nobody_has_read(self) -> None:
+        """Nor one on which something has arrived that the reactor has not told of yet: it would be taken for the answer
+        to whoever comes next."""
+        for node, request in ((self.gateway(), self.gateway_request()), (self.rpc(), self.api_request())):
+            self.exchange(node, request)
+            node.last.queue(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+            client = self.ask(request)
+            self.assertEqual(len(node.connections), 2)
+            self.assertTrue(node.connections[0].is_aborted)
+            self.assertEqual(client.received, b"")
+
+    def test_post_never_on_one_that_has_ended(self) -> None:
+        """A POST, which cannot be sent twice, is not sent on a connection whose end has arrived, read or not."""
+        for leave in (ConnectionDone(), ConnectionLost()):
+            self.exchange(self.rpc(), self.api_request())
+            self.rpc().last.transport.queue_end(leave)
+            self.exchange(self.rpc(), self.api_request())
+            self.assertEqual(self.rpc().connections[-1].received.count(b"POST"), 1)
+        self.assertEqual(self.edge.counters.retries, 0)
+
     def test_idle_connections_are_bounded(self) -> None:
         """At most so many are kept for one upstream."""
         edge = self.make_edge(idle_connections_per_upstream=8)
@@ -146,6 +168,35 @@ class ReuseTests(RelayTestCase):
         self.assertEqual(parse_response(client.received)[0], 502)
         self.assertEqual(len(self.gateway().connections), 2)
         self.assertEqual(self.edge.counters.retries, 1)
+
+    def test_retry_that_finds_nobody(self) -> None:
+        """A retry whose dial fails is answered 502, and there is no further one."""
+        self.exchange(self.gateway(), self.gateway_request())
+        client = self.ask(self.gateway_request())
+        self.gateway().refuses = True
+        self.gateway().last.reset()
+        self.assertEqual(parse_response(client.received)[0], 502)
+        self.assertEqual(self.ended(), "dial_refused")
+        self.assertEqual((self.edge.counters.retries, self.edge.counters.dials_failed), (1, 1))
+        self.assertTrue(client.is_open)
+
+    def test_retry_that_is_not_accepted_in_time(self) -> None:
+        """Likewise 504."""
+        self.exchange(self.gateway(), self.gateway_request())
+        client = self.ask(self.gateway_request())
+        self.gateway().holds = True
+        self.gateway().last.close()
+        self.pass_time(3)
+        self.assertEqual(parse_response(client.received)[0], 504)
+        self.assertEqual(self.edge.counters.retries, 1)
+
+    def test_body_is_never_sent_again(self) -> None:
+        """A PUT is idempotent, and its body is gone: 502."""
+        self.exchange(self.gateway(), self.gateway_request())
+        client = self.ask(self.gateway_request(b"/", b"Content-Length: 1", method=b"PUT") + b"x")
+        self.gateway().last.close()
+        self.assertEqual(parse_response(client.received)[0], 502)
+        self.assertEqual((len(self.gateway().connections), self.edge.counters.retries), (1, 0))
 
     def test_not_retried(self) -> None:
         """Never a POST, never after a byte of a response, never on a fresh connection."""

@@ -1,0 +1,189 @@
+"""A request's way to a node: the half of a relay that the client's bytes take. `relay` is the other.
+
+waiting for a node -> relaying the body -> done
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Final
+
+from nexus.edge import answers
+from nexus.edge.answers import malformed
+from nexus.edge.errors import MalformedError
+from nexus.edge.exchange import Exchange
+from nexus.edge.forwarding import request_trailers
+from nexus.edge.framing import CHUNKED, ChunkedBody, body_reader, chunk, last_chunk
+from nexus.edge.rewrite import request_head
+from nexus.edge.timeouts import Phase
+from nexus.edge.upgrade import upgrade_lines, websocket_key
+from nexus.model import Feature
+
+if TYPE_CHECKING:
+    from nexus.edge.admission import Destination, Disposition
+    from nexus.edge.answers import Answer
+    from nexus.edge.client_connection import ClientConnection
+    from nexus.edge.context import EdgeContext
+    from nexus.edge.heads import RequestHead
+    from nexus.edge.node_connection import NodeConnection
+    from nexus.edge.upstream import Dial
+
+IDEMPOTENT_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+"""RFC 9110 section 9.2.2. Kubo's RPC is all POST, and a POST is never sent twice."""
+
+
+class RequestRelay(Exchange):
+    """Brings one request to a node, which may have answered long before it has all of it."""
+
+    __slots__ = (
+        "_awaits_continue",
+        "_body",
+        "_dial",
+        "_is_response_done",
+        "_may_retry",
+        "_node",
+        "_upgrade_key",
+        "_upstream",
+    )
+
+    def __init__(
+        self,
+        context: EdgeContext,
+        client: ClientConnection,
+        *,
+        head: RequestHead,
+        framing: int,
+        disposition: Disposition,
+        destination: Destination,
+    ) -> None:
+        Exchange.__init__(self, context, client, head=head, framing=framing, disposition=disposition)
+        self._upstream = context.pool.upstream(*destination)
+        self._body = body_reader(framing)
+        self._upgrade_key: bytes | None = None
+        if b"upgrade" in head.known and disposition.feature is Feature.GATEWAY:
+            self._upgrade_key = websocket_key(head, framing)
+        self._node: NodeConnection | None = None
+        self._dial: Dial | None = None
+        self._may_retry = framing == 0 and head.method in IDEMPOTENT_METHODS
+        self._awaits_continue = framing != 0 and head.minor == 1 and b"expect" in head.known
+        self._is_response_done = False
+
+    def begin(self) -> None:
+        """See `Exchange.begin`."""
+        node = self._upstream.take(self._may_retry)
+        if node is not None:
+            self._send(node)
+        else:
+            self._dial = self._upstream.dial(self)
+
+    @abstractmethod
+    def upstream_retired(self) -> None:
+        """See `DialWaiter.upstream_retired`."""
+
+    @abstractmethod
+    def response_received(self, data: bytes) -> None:
+        """See `NodeUser.response_received`."""
+
+    @abstractmethod
+    def node_ended(self) -> None:
+        """See `NodeUser.node_ended`."""
+
+    @abstractmethod
+    def node_lost(self, is_clean: bool) -> None:
+        """See `NodeUser.node_lost`."""
+
+    @abstractmethod
+    def _watch_node(self) -> None:
+        """Time the response, while it is the node that we wait for."""
+
+    @abstractmethod
+    def _fail(self, answer: Answer, ended: str) -> None:
+        """End both ways, by `answer` where nothing has been answered yet."""
+
+    def node_connected(self, node: NodeConnection) -> None:
+        """See `DialWaiter.node_connected`."""
+        self._dial = None
+        self._send(node)
+
+    def dial_failed(self, timed_out: bool) -> None:
+        """See `DialWaiter.dial_failed`."""
+        self._dial = None
+        if timed_out:
+            self._fail(answers.DIAL_TIMEOUT, Phase.CONNECT.value)
+        else:
+            self._fail(answers.DIAL_REFUSED, "dial_refused")
+        self._context.status.target_unreachable(self._disposition.network, self._upstream.generation)
+
+    def request_received(self, data: bytes) -> None:
+        """The client sent `data` of the body."""
+        node = self._node
+        if node is None:
+            return
+        try:
+            payload = self._body.feed(data)
+        except MalformedError as error:
+            self._fail(malformed(error), "malformed_request")
+            return
+        if payload:
+            self._bytes_in += len(payload)
+            if self._framing == CHUNKED:
+                node.transport.writeSequence(chunk(payload))
+            else:
+                node.transport.write(payload)
+        if self._body.done:
+            self._complete_request(node)
+        elif self._awaits_continue:
+            self._go_on()
+        else:
+            self._client.timer.touch()
+
+    def _send(self, node: NodeConnection) -> None:
+        node.exchange = self
+        self._node = node
+        own_lines = self._client.own_lines
+        if self._upgrade_key is not None:
+            own_lines += upgrade_lines(self._head)
+        node.transport.write(request_head(self._head, self._disposition, self._framing, own_lines))
+        if not self._is_request_done:
+            self.takes_body = True
+            self._watch_client()
+            self._client.release_body()
+        self._watch_node()
+
+    def _go_on(self) -> None:
+        """The client need not wait for a 100 (any more)."""
+        self._awaits_continue = False
+        self._watch_client()
+        self._watch_node()
+
+    def _complete_request(self, node: NodeConnection) -> None:
+        if isinstance(self._body, ChunkedBody):
+            node.transport.write(last_chunk(request_trailers(self._head, self._body.trailers)))
+        self._is_request_done = True
+        self._awaits_continue = False
+        self.takes_body = False
+        self._client.request_complete(self._body.surplus)
+        if self._is_response_done:
+            self._finish("complete")
+        else:
+            self._watch_node()
+
+    def node_blocked(self) -> None:
+        """See `NodeUser.node_blocked`. Neither do we take more, of the client's."""
+        if not self._is_request_done:
+            self._client.hold_body(True)
+            self._watch_client()
+            self._watch_node()
+
+    def node_unblocked(self) -> None:
+        """See `NodeUser.node_unblocked`."""
+        if not self._is_request_done:
+            self._client.hold_body(False)
+            self._watch_client()
+            self._watch_node()
+
+    def _watch_client(self) -> None:
+        """Time the request's body, while it is the client that we wait for."""
+        node = self._node
+        waits_for_node = node is None or node.write_blocked or self._awaits_continue
+        self._client.time_body(not (self._is_request_done or waits_for_node))
