@@ -26,6 +26,7 @@ from nexus.coroutines import returns_deferred
 from nexus.database.urls import check_database, open_networks
 from nexus.dialling import dialling_endpoint
 from nexus.edge.edge import Edge
+from nexus.edge.meter import EdgeMeter
 from nexus.errors import NexusError
 from nexus.ipfs.client import NodeClient
 from nexus.ipfs.multiaddr import check_bootstrap_peers
@@ -146,7 +147,8 @@ class NexusService(MultiService):
         await self._orchestrator.start()
         for bound in self._bound_edge:
             self._ports.append(await bound.accept_streams(self._reactor, self._edge.factory))
-        site = control_factory(self._orchestrator, config.secrets.control_key, self._reactor)
+        meter = EdgeMeter(self._edge, self._registry, datetime.now(UTC))
+        site = control_factory(self._orchestrator, meter, config.secrets.control_key, self._reactor)
         for listening in self._bound_control:
             self._ports.append(await listening.accept(self._reactor, site))
         # What was made up to now stays. Looking through 100,000 routes for garbage would stop the loop for 0.1 s.
