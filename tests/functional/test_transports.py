@@ -15,7 +15,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
 
 from nexus.coroutines import returns_deferred
-from nexus.edge.transport import is_connected, is_open_and_silent, prepare
+from nexus.edge.transport import is_connected, is_silent, prepare
 from nexus.reactor import native_loop
 from tests.functional import uvloop_only
 from tests.functional.connections import (
@@ -392,7 +392,7 @@ class AcceptedTests(TransportTestCase):
         await pause(0.02)
         self.assertEqual(ours.events, ["made", "read lost", "lost", "stopped"])
         if ON_UVLOOP:
-            self.assertFalse(is_open_and_silent(transport))
+            self.assertFalse(is_silent(transport))
             self.assertFalse(is_connected(transport))
 
     # What the kernel knows.
@@ -429,10 +429,10 @@ class AcceptedTests(TransportTestCase):
         ours = HalfCloseable()
         peer = await self.connect(ours)
         ours.transport.pauseProducing()
-        self.assertTrue(is_open_and_silent(ours.transport))
+        self.assertTrue(is_silent(ours.transport))
         self.assertTrue(is_connected(ours.transport))
         peer.sendall(b"x")
-        self.assertFalse(is_open_and_silent(ours.transport))
+        self.assertFalse(is_silent(ours.transport))
         self.assertTrue(is_connected(ours.transport))
         peer.close()
         self.assertFalse(is_connected(ours.transport))
