@@ -7,19 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from zope.interface.interface import InterfaceClass
-
-from nexus.interfaces import IEdgeStats, INetworkControl
+from nexus.interfaces import INetworkControl
 from nexus.messages import (
     CreatedNetwork,
     CreateNetwork,
     DeletedNetwork,
     DeleteNetwork,
-    EdgeStats,
     GetNetwork,
     ListedNetworks,
     ListNetworks,
-    MeasuredEdge,
     MeasuredNetwork,
     NetworkDetails,
     NetworkDiagnostics,
@@ -39,23 +35,21 @@ class Method:
     """One method.
 
     :ivar name: as JSON-RPC calls it; `StartNetwork` is `INetworkControl.start_network`.
-    :ivar interface: whose method it is.
     """
 
     name: str
     request: type
     answer: type
-    interface: InterfaceClass = INetworkControl
 
     @property
     def attribute(self) -> str:
-        """The method of the interface."""
+        """The method of `INetworkControl`."""
         return re.sub("(?<=[a-z])(?=[A-Z])", "_", self.name).lower()
 
     @property
     def documentation(self) -> str:
         """What the interface promises, in one paragraph."""
-        text = inspect.cleandoc(self.interface[self.attribute].__doc__)
+        text = inspect.cleandoc(INetworkControl[self.attribute].__doc__)
         return " ".join(text.split())
 
     @property
@@ -78,7 +72,6 @@ METHODS: Final = {
         Method("ListNetworks", ListNetworks, ListedNetworks),
         Method("NetworkStats", NetworkName, MeasuredNetwork),
         Method("NetworkDiagnostics", NetworkName, NetworkDiagnostics),
-        Method("EdgeStats", EdgeStats, MeasuredEdge, IEdgeStats),
     )
 }
 """By name, in the order in which one meets them."""

@@ -21,7 +21,7 @@ from nexus.model import Feature
 from nexus.tokens import InvalidTokenError
 
 if TYPE_CHECKING:
-    from nexus.edge.fields import Known, Rest
+    from nexus.edge.fields import Known, Pairs
     from nexus.edge.heads import RequestHead
     from nexus.edge.status_page import Document
     from nexus.model import Route, RouteTarget
@@ -34,7 +34,7 @@ _REFUSALS: Final = {
     Decision.NOT_FOUND: answers.NOT_FOUND,
     Decision.UNAVAILABLE: answers.UNAVAILABLE,
 }
-_NO_FIELDS: Final[Rest] = []
+_NO_FIELDS: Final[Pairs] = []
 
 Destination = tuple["Route", Feature, "RouteTarget"]
 """Whose node a request goes to, and what of it."""
@@ -76,7 +76,7 @@ class Disposition:
         self.destination: Destination | None = None
         self.answer: Answer | None = None
         self.document: Document | None = None
-        self.response_fields: Rest = _NO_FIELDS
+        self.response_fields: Pairs = _NO_FIELDS
 
 
 class Admission:
@@ -130,7 +130,7 @@ class Admission:
             return answers.LOOP_DETECTED
         return None
 
-    def _is_loop(self, via: list[bytes]) -> bool:
+    def _is_loop(self, via: tuple[bytes, ...]) -> bool:
         return any(self._pseudonym in member.split() for member in list_members(via))
 
     def _decide(self, head: RequestHead, target: Target, disposition: Disposition) -> None:

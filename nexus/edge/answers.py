@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from nexus.edge.fields import Rest, list_members
+from nexus.edge.fields import Pairs, list_members
 from nexus.model import Feature
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ def redirect(location: bytes) -> Answer:
     return Answer(307, "The gateway has a host name of its own.", ((b"Location", location),))
 
 
-def preferred_type(accept: list[bytes] | None, feature: Feature | None) -> bytes:
+def preferred_type(accept: tuple[bytes, ...] | None, feature: Feature | None) -> bytes:
     """The type an answer's body is written in: the first that `Accept` names of those that the feature has (a coarse
     reading of RFC 9110 section 12.5.1; weights do not reorder)."""
-    for member in list_members(accept or []):
+    for member in list_members(accept or ()):
         media_type = member.partition(b";")[0].rstrip()
         if media_type == _JSON or (media_type == _HTML and feature is not Feature.API):
             return media_type
@@ -91,9 +91,9 @@ def write_answer(
     answer: Answer,
     *,
     feature: Feature | None,
-    accept: list[bytes] | None,
+    accept: tuple[bytes, ...] | None,
     date: bytes,
-    more: Rest,
+    more: Pairs,
     head_only: bool,
     close: bool,
 ) -> bytes:
@@ -119,7 +119,7 @@ def write_answer(
 
 
 def write_response(
-    status: int, fields: Rest, body: bytes | None, *, date: bytes, head_only: bool, close: bool
+    status: int, fields: Pairs, body: bytes | None, *, date: bytes, head_only: bool, close: bool
 ) -> bytes:
     """A response of the edge's own, with the fields that each of them has. `body` None: there is none, as with
     204."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nexus.edge.fields import Known, Rest
+from nexus.edge.fields import Known, Pairs
 
 if TYPE_CHECKING:
     from nexus.model import Route
@@ -35,7 +35,7 @@ def is_listed(origin: bytes, route: Route | None) -> bool:
     return route is not None and origin.decode("latin-1") in route.rules.api_allowed_origins
 
 
-def preflight_fields(origin: bytes) -> Rest:
+def preflight_fields(origin: bytes) -> Pairs:
     """What a preflight of a listed origin is answered."""
     return [
         (b"Access-Control-Allow-Origin", origin),
@@ -46,10 +46,10 @@ def preflight_fields(origin: bytes) -> Rest:
     ]
 
 
-REFUSED_PREFLIGHT_FIELDS: Final[Rest] = [(b"Vary", _VARY_PREFLIGHT)]
+REFUSED_PREFLIGHT_FIELDS: Final[Pairs] = [(b"Vary", _VARY_PREFLIGHT)]
 
 
-def response_fields(origin: bytes) -> Rest:
+def response_fields(origin: bytes) -> Pairs:
     """What a response to a listed origin carries."""
     return [
         (b"Access-Control-Allow-Origin", origin),

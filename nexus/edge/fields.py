@@ -1,22 +1,28 @@
 """Header and trailer fields: which are whose business (RFC 9110 sections 5, 6.5 and 7.6).
 
 A message's fields are sorted once, as it is parsed: *known* ones, by lower-case name, which the edge decides by, and
-the *rest* in their order and spelling, which pass. What belongs to one connection, or is ours to say, is never in the
-rest.
+the *rest*, the lines that pass, in their order and spelling. What belongs to one connection, or is ours to say, is
+never in the rest.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
-from nexus.edge.errors import MalformedError
+from nexus.edge.field_lines import Field, FieldLines, split_line
 
-Known = dict[bytes, list[bytes]]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Known = dict[bytes, tuple[bytes, ...]]
 """Values by lower-case field name, in their order."""
 
-Rest = list[tuple[bytes, bytes]]
-"""Fields as sent, in their order."""
+Rest = list[bytes]
+"""Field lines that pass, each with its CRLF, in their order."""
+
+Pairs = list[tuple[bytes, bytes]]
+"""Names and values, of trailers and of fields of our own."""
 
 HOP_BY_HOP: Final = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authentication-info proxy-authorization "
@@ -34,11 +40,13 @@ _REQUEST_CONSUMED: Final = (
     | (_FORWARDED - {b"via"})
     | frozenset(b"host content-length expect max-forwards authorization origin referer".split())
 )
-_REQUEST_INSPECTED: Final = frozenset(b"accept via user-agent cookie access-control-request-method".split())
+_REQUEST_INSPECTED: Final = frozenset(
+    b"accept via user-agent cookie access-control-request-method sec-websocket-key sec-websocket-version".split()
+)
 _REQUEST_ROLES: Final = dict.fromkeys(_REQUEST_CONSUMED, False) | dict.fromkeys(_REQUEST_INSPECTED, True)
 
 _RESPONSE_CONSUMED: Final = HOP_BY_HOP | frozenset(b"content-length server".split())
-_RESPONSE_INSPECTED: Final = frozenset(b"date location vary".split())
+_RESPONSE_INSPECTED: Final = frozenset(b"date location vary sec-websocket-accept".split())
 _RESPONSE_ROLES: Final = dict.fromkeys(_RESPONSE_CONSUMED, False) | dict.fromkeys(_RESPONSE_INSPECTED, True)
 
 _NEVER_IN_TRAILERS: Final = (
@@ -55,70 +63,95 @@ _NEVER_IN_TRAILERS: Final = (
 """Framing, routing, authentication, request modifiers, response control and content format (RFC 9110 section
 6.5.1)."""
 
-_FIELD_LINES: Final = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)++")
+CORS_LINES: Final = b":access-control"
+"""Where `Known` has a response's lines whose name begins so: for `api` they are ours to say."""
+
+_UNDERSCORED: Final = b":underscored"
+"""Where `Known` has a request's lines whose name holds one, while its fields are sorted."""
 
 
-def list_members(values: list[bytes]) -> list[bytes]:
+def list_members(values: Iterable[bytes]) -> list[bytes]:
     """The members of a comma-separated list field, over all its lines, lower-case, empty ones left out (section
     5.6.1)."""
     return [member for value in values for part in value.lower().split(b",") if (member := part.strip(b" \t"))]
 
 
-def sort_request_fields(fields: list[tuple[bytes, bytes]]) -> tuple[Known, Rest]:
-    """Sort a request's fields. Connection's nominations are obeyed here, before anything of ours is added.
+def line_name(line: bytes) -> bytes:
+    """The lower-case name of a field line."""
+    return line[: line.index(b":")].lower()
+
+
+def line_value(line: bytes) -> bytes:
+    """The value of a line that passes."""
+    return line[line.index(b":") + 2 : -2]
+
+
+def _read_request_field(lower: bytes, name: bytes, value: bytes) -> Field:
+    passing = b"%b: %b\r\n" % (name, value)
+    kept = _REQUEST_ROLES.get(lower)
+    if kept is not None:
+        return lower, (value,), passing if kept else b""
+    if lower.startswith(b"x-forwarded-"):
+        return lower, (value,), b""
+    return (_UNDERSCORED, (lower,), passing) if b"_" in lower else passing
+
+
+def _read_response_field(lower: bytes, name: bytes, value: bytes) -> Field:
+    passing = b"%b: %b\r\n" % (name, value)
+    kept = _RESPONSE_ROLES.get(lower)
+    if kept is not None:
+        return lower, (value,), passing if kept else b""
+    return (CORS_LINES, (passing,), passing) if lower.startswith(b"access-control-") else passing
+
+
+_read_request_line: Final = FieldLines(_read_request_field).__getitem__
+_read_response_line: Final = FieldLines(_read_response_field).__getitem__
+
+
+def sort_request_fields(lines: Iterable[bytes]) -> tuple[Known, Rest]:
+    """Sort a request's field lines. Connection's nominations are obeyed here, before anything of ours is added.
 
     A name with `_` goes where some server would read it as one with `-` that counts (Kubo does not, what stands
     behind a later node may).
+
+    :raises MalformedError: where one is no field line.
     """
-    known: Known = {}
-    rest: Rest = []
-    underscored = False
-    for field in fields:
-        name = field[0].lower()
-        kept = _REQUEST_ROLES.get(name)
-        if kept is not None:
-            if name in known:
-                known[name].append(field[1])
-            else:
-                known[name] = [field[1]]
-            if kept:
-                rest.append(field)
-        elif not name.startswith(b"x-forwarded-"):
-            rest.append(field)
-            if b"_" in name:
-                underscored = True
-    if underscored:
-        rest = _without_colliding_underscores(fields, rest)
+    known, rest = _sort(map(_read_request_line, lines))
+    if _UNDERSCORED in known:
+        rest = _without_colliding_underscores(known, rest)
     if b"connection" in known:
         rest = _without_nominated(known[b"connection"], rest)
     return known, rest
 
 
-def sort_response_fields(fields: list[tuple[bytes, bytes]]) -> tuple[Known, Rest]:
-    """Sort a response's fields, obeying Connection's nominations."""
+def sort_response_fields(lines: Iterable[bytes]) -> tuple[Known, Rest]:
+    """Sort a response's field lines, obeying Connection's nominations.
+
+    :raises MalformedError: where one is no field line.
+    """
+    known, rest = _sort(map(_read_response_line, lines))
+    if b"connection" in known:
+        rest = _without_nominated(known[b"connection"], rest)
+    return known, rest
+
+
+def _sort(fields: Iterable[Any]) -> tuple[Known, Rest]:
     known: Known = {}
     rest: Rest = []
     for field in fields:
-        name = field[0].lower()
-        kept = _RESPONSE_ROLES.get(name)
-        if kept is None:
+        if type(field) is bytes:  # the fastest test of all
             rest.append(field)
             continue
-        if name in known:
-            known[name].append(field[1])
-        else:
-            known[name] = [field[1]]
-        if kept:
-            rest.append(field)
-    if b"connection" in known:
-        rest = _without_nominated(known[b"connection"], rest)
+        name, values, passing = field
+        known[name] = known[name] + values if name in known else values
+        if passing:
+            rest.append(passing)
     return known, rest
 
 
 def wants_close(known: Known) -> bool:
     """Whether the sender closes the connection after this message (RFC 9112 section 9.6)."""
-    values = known.get(b"connection")
-    return values is not None and b"close" in list_members(values)
+    return b"connection" in known and _connection_options(known[b"connection"])[0]
 
 
 def accepts_trailers(known: Known) -> bool:
@@ -127,21 +160,15 @@ def accepts_trailers(known: Known) -> bool:
     return values is not None and b"trailers" in list_members(values)
 
 
-def parse_field_lines(block: bytes) -> list[tuple[bytes, bytes]]:
-    """Field lines, each with its CRLF, as names and values (RFC 9112 section 5). Obsolete folding is refused.
+def parse_field_lines(block: bytes) -> Pairs:
+    """Field lines, each with its CRLF, as names and values.
 
     :raises MalformedError: where a line is not one.
     """
-    if _FIELD_LINES.fullmatch(block) is None:
-        raise MalformedError("a field line is malformed")
-    pairs = []
-    for line in block[:-2].split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        pairs.append((name, value.strip(b" \t")))
-    return pairs
+    return [split_line(line) for line in block[:-2].split(b"\r\n")]
 
 
-def sanitised_trailers(trailers: list[tuple[bytes, bytes]], nominated: list[bytes], *, drop_cors: bool) -> Rest:
+def sanitised_trailers(trailers: Pairs, nominated: Iterable[bytes], *, drop_cors: bool) -> Pairs:
     """The trailers that may pass: none that a header rule would have stopped (cf. CVE-2026-88004).
 
     :param nominated: the values of the message's Connection fields.
@@ -170,19 +197,23 @@ def announced_trailers(known: Known) -> bytes:
     )
 
 
-def _without_nominated(connection: list[bytes], rest: Rest) -> Rest:
-    nominated = frozenset(list_members(connection)) - {b"close", b"keep-alive"}
-    return [field for field in rest if field[0].lower() not in nominated] if nominated else rest
+@lru_cache(maxsize=128)
+def _connection_options(values: tuple[bytes, ...]) -> tuple[bool, frozenset[bytes]]:
+    """Whether Connection says close, and the names of fields that it nominates."""
+    options = frozenset(list_members(values))
+    return b"close" in options, options - {b"close", b"keep-alive"}
 
 
-def _without_colliding_underscores(fields: list[tuple[bytes, bytes]], rest: Rest) -> Rest:
-    names = {name.lower() for name, _ in fields}
-    kept = []
-    for field in rest:
-        name = field[0].lower()
-        if b"_" in name:
-            mapped = name.replace(b"_", b"-")
-            if mapped in names or mapped in _REQUEST_ROLES or mapped.startswith(b"x-forwarded-"):
-                continue
-        kept.append(field)
-    return kept
+def _without_nominated(connection: tuple[bytes, ...], rest: Rest) -> Rest:
+    nominated = _connection_options(connection)[1]
+    return [line for line in rest if line_name(line) not in nominated] if nominated else rest
+
+
+def _without_colliding_underscores(known: Known, rest: Rest) -> Rest:
+    names = {*known, *map(line_name, rest)}
+    dropped = set()
+    for name in known.pop(_UNDERSCORED):
+        mapped = name.replace(b"_", b"-")
+        if mapped in names or mapped in _REQUEST_ROLES or mapped.startswith(b"x-forwarded-"):
+            dropped.add(name)
+    return [line for line in rest if line_name(line) not in dropped]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus.edge.fields import Rest, accepts_trailers, sanitised_trailers
+from nexus.edge.fields import Pairs, accepts_trailers, sanitised_trailers
 from nexus.edge.framing import CHUNKED, UNTIL_CLOSE
 from nexus.model import Feature
 
@@ -28,16 +28,18 @@ def forwarded_framing(request: RequestHead, head: ResponseHead, framing: int) ->
     return CHUNKED if request.minor == 1 else UNTIL_CLOSE
 
 
-def request_trailers(head: RequestHead, trailers: Rest) -> Rest:
+def request_trailers(head: RequestHead, trailers: Pairs) -> Pairs:
     """Those of a request's trailers that reach the node: announced ones, sanitised."""
     known = head.known
     if not trailers or b"trailer" not in known:
         return []
-    return sanitised_trailers(trailers, known.get(b"connection", []), drop_cors=False)
+    return sanitised_trailers(trailers, known.get(b"connection", ()), drop_cors=False)
 
 
-def response_trailers(request: RequestHead, head: ResponseHead | None, trailers: Rest, feature: Feature | None) -> Rest:
+def response_trailers(
+    request: RequestHead, head: ResponseHead | None, trailers: Pairs, feature: Feature | None
+) -> Pairs:
     """Those of a response's trailers that reach the client: such as either side has spoken of, sanitised."""
     if not trailers or head is None or not (b"trailer" in head.known or accepts_trailers(request.known)):
         return []
-    return sanitised_trailers(trailers, head.known.get(b"connection", []), drop_cors=feature is Feature.API)
+    return sanitised_trailers(trailers, head.known.get(b"connection", ()), drop_cors=feature is Feature.API)

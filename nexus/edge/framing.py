@@ -241,7 +241,7 @@ def response_framing(known: Known, *, status: int, minor: int, method: bytes) ->
     return UNTIL_CLOSE if length is None else length
 
 
-def _length(values: list[bytes]) -> int:
+def _length(values: tuple[bytes, ...]) -> int:
     """RFC 9112 section 6.3: digits only, once; a list, even of equal values, is refused."""
     if len(values) != 1 or _CONTENT_LENGTH.fullmatch(values[0]) is None:
         raise MalformedError("the Content-Length is malformed")

@@ -1,35 +1,38 @@
 """Message heads, read strictly (RFC 9112 sections 2 to 5). Pure.
 
-Two readers must agree on each head: a grammar that says exactly what we accept, and llhttp (by httptools), which
-takes it apart. What llhttp lets pass and we do not: `#` and bytes above 0x7E in a target, statuses outside 100-599,
-folded and unbounded fields, a bare LF that no more bytes follow. Bodies never pass through llhttp (see `framing`).
+A head is lines that end in CRLF. The first has a grammar here, the others one in `field_lines`, and what is no such
+line makes the whole no message: there is no second way to read it. The tests let llhttp read all that is accepted
+here, and it must find the same in it.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
-
-from httptools import (
-    HttpParserError,
-    HttpParserInvalidMethodError,
-    HttpParserUpgrade,
-    HttpRequestParser,
-    HttpResponseParser,
-)
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from nexus.edge.errors import MalformedError
-from nexus.edge.fields import Known, Rest, sort_request_fields, sort_response_fields
+from nexus.edge.fields import sort_request_fields, sort_response_fields
+
+if TYPE_CHECKING:
+    from nexus.edge.fields import Known, Rest
 
 LEADING_EMPTY_LINES_MAX: Final = 2
 """Empty lines before a request line that are overlooked (RFC 9112 section 2.2)."""
 
-_FIELDS: Final = rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n"
-_REQUEST: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n" + _FIELDS)
-_RESPONSE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n" + _FIELDS)
-_OTHER_VERSION: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/(?!1\.[01]\r)[0-9]\.[0-9]\r\n")
+METHODS: Final = frozenset(
+    b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY "
+    b"ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY LABEL LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF "
+    b"MKWORKSPACE MOVE ORDERPATCH PROPFIND PROPPATCH REBIND REPORT SEARCH UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE "
+    b"UPDATEREDIRECTREF VERSION-CONTROL".split()
+)
+"""What is implemented, in that a node is asked: the registered methods (RFC 9110 section 16.1.1)."""
+
+_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])")
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?")
+_OTHER_VERSION: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/(?!1\.[01]\Z)[0-9]\.[0-9]")
 _NEVER_IN_HEAD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)|\A[ \t]|\r\n[ \t]")
-_HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0\r\n"
+_HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0"
 _STATUS_LINE_START: Final = b"HTTP/1."
 
 
@@ -47,32 +50,16 @@ class RequestHead:
 
 
 class ResponseHead:
-    """A response's head; `minor` as in `RequestHead`."""
+    """A response's head; `minor` as in `RequestHead`, `line` the status line that passes, with its CRLF."""
 
-    __slots__ = ("known", "minor", "reason", "rest", "status")
+    __slots__ = ("known", "line", "minor", "rest", "status")
 
-    def __init__(self, status: int, reason: bytes, minor: int, known: Known, rest: Rest) -> None:
+    def __init__(self, status: int, line: bytes, minor: int, known: Known, rest: Rest) -> None:
         self.status = status
-        self.reason = reason
+        self.line = line
         self.minor = minor
         self.known = known
         self.rest = rest
-
-
-class _Fields:
-    """Takes llhttp's calls."""
-
-    __slots__ = ("complete", "pairs")
-
-    def __init__(self) -> None:
-        self.complete = False
-        self.pairs: list[tuple[bytes, bytes]] = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.pairs.append((name, value.rstrip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        self.complete = True
 
 
 def find_head_end(buffer: bytes, scanned: int, bytes_max: int) -> int:
@@ -112,26 +99,21 @@ def parse_request_head(head: bytes, fields_max: int) -> RequestHead:
 
     :raises MalformedError: 400, 431 (too many fields), 501 (unknown method), 505 (another version).
     """
-    line = _REQUEST.fullmatch(head)
-    if line is None:
-        if _OTHER_VERSION.match(head) and not head.startswith(_HTTP_2_PREFACE):
+    lines = head[:-4].split(b"\r\n")
+    line = lines[0]
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        if _OTHER_VERSION.fullmatch(line) and line != _HTTP_2_PREFACE:
             raise MalformedError("only HTTP/1.0 and HTTP/1.1 are spoken here", 505)
-        raise MalformedError("the request's head is malformed")
-    fields = _Fields()
-    try:
-        HttpRequestParser(fields).feed_data(head)
-    except HttpParserUpgrade:
-        pass
-    except HttpParserInvalidMethodError:
-        raise MalformedError("the method is not implemented", 501) from None
-    except HttpParserError:
-        # llhttp also judges Transfer-Encoding once it has all fields; `framing` does that, with the status that is due.
-        if not fields.complete:
-            raise MalformedError("the request's head is malformed") from None
-    if len(fields.pairs) > fields_max:
+        raise MalformedError("the request line is malformed")
+    method, target, minor = match.groups()
+    del lines[0]
+    if len(lines) > fields_max:
         raise MalformedError("there are too many header fields", 431)
-    known, rest = sort_request_fields(fields.pairs)
-    return RequestHead(line[1], line[2], 1 if line[3] == b"1" else 0, known, rest)
+    known, rest = sort_request_fields(lines)
+    if method not in METHODS:
+        raise MalformedError("the method is not implemented", 501)
+    return RequestHead(method, target, 1 if minor == b"1" else 0, known, rest)
 
 
 def starts_like_response(buffer: bytes) -> bool:
@@ -144,18 +126,18 @@ def parse_response_head(head: bytes, fields_max: int) -> ResponseHead:
 
     :raises MalformedError: in every other case; what it says is for a log.
     """
-    line = _RESPONSE.fullmatch(head)
-    if line is None:
-        raise MalformedError("the response's head is malformed")
-    fields = _Fields()
-    try:
-        HttpResponseParser(fields).feed_data(head)
-    except HttpParserUpgrade:
-        pass
-    except HttpParserError:
-        if not fields.complete:
-            raise MalformedError("the response's head is malformed") from None
-    if len(fields.pairs) > fields_max:
+    lines = head[:-4].split(b"\r\n")
+    status, line, minor = _read_status_line(lines[0])
+    del lines[0]
+    if len(lines) > fields_max:
         raise MalformedError("the response has too many header fields")
-    known, rest = sort_response_fields(fields.pairs)
-    return ResponseHead(int(line[2]), line[3] or b"", 1 if line[1] == b"1" else 0, known, rest)
+    known, rest = sort_response_fields(lines)
+    return ResponseHead(status, line, minor, known, rest)
+
+
+@lru_cache(maxsize=64)
+def _read_status_line(line: bytes) -> tuple[int, bytes, int]:
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise MalformedError("the status line is malformed")
+    return int(match[2]), b"HTTP/1.1 %b %b\r\n" % (match[2], match[3] or b""), 1 if match[1] == b"1" else 0

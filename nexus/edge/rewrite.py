@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nexus.edge.cors import VARY_ORIGIN
-from nexus.edge.fields import Rest, accepts_trailers, announced_trailers, list_members
+from nexus.edge.fields import (
+    CORS_LINES,
+    Rest,
+    accepts_trailers,
+    announced_trailers,
+    line_name,
+    line_value,
+    list_members,
+)
 from nexus.edge.framing import CHUNKED
 from nexus.model import Feature
 
@@ -17,8 +25,8 @@ if TYPE_CHECKING:
     from nexus.edge.admission import Disposition
     from nexus.edge.heads import RequestHead, ResponseHead
 
-_NEVER_TO_RPC: Final = frozenset({b"cookie"})
-_OUR_USER_AGENT: Final = b"nexus"
+_OUR_USER_AGENT: Final = b"User-Agent: nexus\r\n"
+_API: Final = Feature.API
 
 
 def own_request_lines(pseudonym: bytes, client_host: str, scheme: bytes) -> bytes:
@@ -39,11 +47,7 @@ def request_head(head: RequestHead, disposition: Disposition, framing: int, own_
     known = head.known
     authority = disposition.authority
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, disposition.path, authority)]
-    rest = head.rest
-    if disposition.feature is Feature.API:
-        rest = _rpc_fields(head, disposition)
-    for field in rest:
-        lines.append(b"%b: %b\r\n" % field)
+    lines += head.rest if disposition.feature is not _API else _rpc_lines(head, disposition)
     if framing == CHUNKED:
         lines.append(b"Transfer-Encoding: chunked\r\n")
         announced = announced_trailers(known)
@@ -63,28 +67,23 @@ def request_head(head: RequestHead, disposition: Disposition, framing: int, own_
     return b"".join(lines)
 
 
-def _rpc_fields(head: RequestHead, disposition: Disposition) -> Rest:
+def _rpc_lines(head: RequestHead, disposition: Disposition) -> Rest:
     """For Kubo's RPC: no cookies; the node's own bearer; nothing that makes Kubo take the client for a foreign
     browser."""
     known = head.known
     rest = head.rest
-    dropped = set(_NEVER_TO_RPC)
-    added: Rest = []
-    if known.get(b"user-agent", [b""])[0].startswith(b"Mozilla"):
-        dropped.add(b"user-agent")
-        added.append((b"User-Agent", _OUR_USER_AGENT))
-    if len(dropped) > 1 or b"cookie" in known:
-        rest = [field for field in rest if field[0].lower() not in dropped]
+    if b"cookie" in known:
+        rest = [line for line in rest if line_name(line) != b"cookie"]
+    if b"user-agent" in known and known[b"user-agent"][0].startswith(b"Mozilla"):
+        rest = [line for line in rest if line_name(line) != b"user-agent"]
+        rest.append(_OUR_USER_AGENT)
     bearer = None if disposition.destination is None else disposition.destination[2].rpc_bearer
-    if bearer is not None:
-        added.append((b"Authorization", b"Bearer " + bearer.reveal().encode("ascii")))
-    return rest + added if added else rest
+    return rest if bearer is None else [*rest, b"Authorization: Bearer %b\r\n" % bearer.reveal().encode("ascii")]
 
 
 def interim_head(head: ResponseHead) -> bytes:
     """A 1xx response, for an HTTP/1.1 client (RFC 9110 section 15.2)."""
-    fields = b"".join(b"%b: %b\r\n" % field for field in head.rest)
-    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, fields)
+    return b"".join((head.line, *head.rest, b"\r\n"))
 
 
 def response_head(
@@ -103,16 +102,12 @@ def response_head(
     :param close: whether the connection closes behind this response.
     """
     known = head.known
-    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
-    is_rpc = disposition.feature is Feature.API
-    prefix = disposition.prefix
-    for field in head.rest:
-        if is_rpc and field[0].lower().startswith(b"access-control-"):
-            continue
-        if prefix and field[0].lower() == b"location":
-            lines.append(b"Location: %b\r\n" % prefixed_location(field[1], prefix, disposition.authority))
-            continue
-        lines.append(b"%b: %b\r\n" % field)
+    rest = head.rest
+    if disposition.feature is _API and CORS_LINES in known:
+        rest = [line for line in rest if line not in known[CORS_LINES]]
+    if disposition.prefix and b"location" in known:
+        rest = [_prefixed_location_line(line, disposition) for line in rest]
+    lines = [head.line, *rest]
     if framing is None:
         if b"content-length" in known:
             lines.append(b"Content-Length: %b\r\n" % known[b"content-length"][0])
@@ -134,7 +129,13 @@ def response_head(
 
 
 def _varies_by_origin(rest: Rest) -> bool:
-    return any(name.lower() == b"vary" and b"origin" in list_members([value]) for name, value in rest)
+    return any(line_name(line) == b"vary" and b"origin" in list_members([line_value(line)]) for line in rest)
+
+
+def _prefixed_location_line(line: bytes, disposition: Disposition) -> bytes:
+    if line_name(line) != b"location":
+        return line
+    return b"Location: %b\r\n" % prefixed_location(line_value(line), disposition.prefix, disposition.authority)
 
 
 def prefixed_location(location: bytes, prefix: bytes, authority: bytes) -> bytes:

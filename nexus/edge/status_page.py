@@ -39,7 +39,7 @@ def write_page(
     document: Document,
     *,
     feature: Feature | None,
-    accept: list[bytes] | None,
+    accept: tuple[bytes, ...] | None,
     date: bytes,
     head_only: bool,
     close: bool,

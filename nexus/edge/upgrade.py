@@ -13,7 +13,7 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Final
 
 from nexus.edge.errors import MalformedError
-from nexus.edge.fields import Rest, list_members
+from nexus.edge.fields import list_members
 
 if TYPE_CHECKING:
     from nexus.edge.heads import RequestHead, ResponseHead
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _WEBSOCKET: Final = b"websocket"
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _ACCEPT_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_NEVER_NOMINATED: Final = frozenset({b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-accept"})
+"""What the handshake needs at its other end too: a sender that names it in Connection takes it away there."""
+
 _LINES: Final = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
 
 
@@ -31,23 +34,24 @@ def websocket_key(head: RequestHead, framing: int) -> bytes | None:
     key of 16 bytes (RFC 6455 section 4.2.1).
     """
     known = head.known
+    if b"upgrade" not in known or head.method != b"GET" or head.minor == 0 or framing != 0:
+        return None
+    nominated = list_members(known.get(b"connection", ()))
     if (
-        head.method != b"GET"
-        or head.minor == 0
-        or framing != 0
-        or _WEBSOCKET not in list_members(known.get(b"upgrade", []))
-        or b"upgrade" not in list_members(known.get(b"connection", []))
-        or _values(head.rest, b"sec-websocket-version") != [b"13"]
+        _WEBSOCKET not in list_members(known[b"upgrade"])
+        or b"upgrade" not in nominated
+        or not _NEVER_NOMINATED.isdisjoint(nominated)
+        or known.get(b"sec-websocket-version") != (b"13",)
     ):
         return None
-    keys = _values(head.rest, b"sec-websocket-key")
+    keys = known.get(b"sec-websocket-key", ())
     return keys[0] if len(keys) == 1 and _KEY.fullmatch(keys[0]) else None
 
 
 def upgrade_lines(head: RequestHead) -> bytes:
     """What the node is told besides, of a request that has a `websocket_key`. Its Origin is the node's to judge
     (RFC 6455 section 10.2)."""
-    return _LINES + b"".join(b"Origin: %b\r\n" % origin for origin in head.known.get(b"origin", []))
+    return _LINES + b"".join(b"Origin: %b\r\n" % origin for origin in head.known.get(b"origin", ()))
 
 
 def check_switch(head: ResponseHead, key: bytes) -> None:
@@ -58,11 +62,13 @@ def check_switch(head: ResponseHead, key: bytes) -> None:
     """
     known = head.known
     accept = b64encode(sha1(key + _ACCEPT_SUFFIX, usedforsecurity=False).digest())
+    nominated = list_members(known.get(b"connection", ()))
     if (
         head.minor == 0
-        or list_members(known.get(b"upgrade", [])) != [_WEBSOCKET]
-        or b"upgrade" not in list_members(known.get(b"connection", []))
-        or _values(head.rest, b"sec-websocket-accept") != [accept]
+        or list_members(known.get(b"upgrade", ())) != [_WEBSOCKET]
+        or b"upgrade" not in nominated
+        or not _NEVER_NOMINATED.isdisjoint(nominated)
+        or known.get(b"sec-websocket-accept") != (accept,)
         or b"content-length" in known
         or b"transfer-encoding" in known
     ):
@@ -71,9 +77,4 @@ def check_switch(head: ResponseHead, key: bytes) -> None:
 
 def switch_head(head: ResponseHead) -> bytes:
     """The 101 that goes to the client."""
-    fields = b"".join(b"%b: %b\r\n" % field for field in head.rest)
-    return b"HTTP/1.1 101 Switching Protocols\r\n%b%b\r\n" % (fields, _LINES)
-
-
-def _values(rest: Rest, name: bytes) -> list[bytes]:
-    return [value for field, value in rest if field.lower() == name]
+    return b"".join((b"HTTP/1.1 101 Switching Protocols\r\n", *head.rest, _LINES, b"\r\n"))

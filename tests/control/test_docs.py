@@ -10,7 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from nexus.control.faults import ERROR_CODES
 from nexus.control.methods import METHODS
 from nexus.control.wire import names_of
-from nexus.counters import Counters
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "control-api.md"
 
@@ -26,8 +25,7 @@ class ReferenceTests(SynchronousTestCase):
         sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##)", self.text, re.MULTILINE | re.DOTALL))
         self.assertEqual(sorted(sections), sorted(METHODS))
         for method in METHODS.values():
-            counters = names_of(Counters) if "counters" in names_of(method.answer) else []
-            for name in {*names_of(method.request), *names_of(method.answer), *counters}:
+            for name in {*names_of(method.request), *names_of(method.answer)}:
                 self.assertRegex(sections[method.name], rf'[`"]{name}[`"]', f"{method.name}: {name}")
 
     def test_errors(self) -> None:

@@ -1,0 +1,182 @@
+"""Heads, read by the edge's grammar and, as an oracle, by llhttp."""
+
+from __future__ import annotations
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from nexus.edge.errors import MalformedError
+from nexus.edge.fields import Known, Rest, line_name, line_value
+from nexus.edge.framing import request_framing, response_framing
+from nexus.edge.heads import find_head_end, parse_request_head, parse_response_head
+from nexus.edge.target import origin_form
+from tests.edge import hostile
+
+NAMES = (
+    b"Host",
+    b"content-length",
+    b"Connection",
+    b"TE",
+    b"X-Forwarded-For",
+    b"Accept",
+    b"X_Y",
+    b"x-y",
+    b"Cookie",
+    b"Access-Control-Allow-Origin",
+    b"!#$%&'*+.^_`|~0A",
+    b"X ",
+    b"",
+    b" X",
+    b"X\x00",
+    b"\xe9",
+    b":",
+)
+VALUES = (
+    b"",
+    b"x",
+    b"demo.gateway.localhost",
+    b"close, x-y",
+    b"\t a\tb \t",
+    b"\xe9\xff",
+    b"a\x00",
+    b"a\rb",
+    b"a\nb",
+    b"a\x7f",
+    b"a\r\n b",
+    b"5",
+)
+REQUEST_LINES = (
+    *(b"%b / HTTP/1.1" % method for method in (b"GET", b"POST", b"M-X", b"get", b"", b"G(T", b"OPTIONS", b"QUERY")),
+    *(
+        b"GET %b HTTP/1.1" % target
+        for target in (b"/a?b", b"*", b"/#", b"/\x80", b"/ ", b"/\x7f", b'/"', b"http://a/b")
+    ),
+    *(b"GET / %b" % version for version in (b"HTTP/1.0", b"HTTP/1.2", b"http/1.1", b"HTTP/1.1 ", b"HTTP/1.1\r", b"")),
+)
+STATUS_LINES = (
+    *(
+        b"HTTP/1.1 %b" % rest
+        for rest in (b"200 OK", b"200", b"200 ", b"99 x", b"600 x", b"20 x", b"200 \xe9", b"200 a\x00")
+    ),
+    *(b"%b 204 No Content" % version for version in (b"HTTP/1.0", b"HTTP/1.2", b"ICY", b"HTTP/1.1 ")),
+)
+LINES = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.sampled_from((b":", b": ", b":\t ", b" :", b"")), st.sampled_from(VALUES)),
+    max_size=6,
+)
+
+
+def write(first: bytes, lines: list[tuple[bytes, bytes, bytes]]) -> bytes:
+    """A head."""
+    return first + b"\r\n" + b"".join(b"%b%b%b\r\n" % line for line in lines) + b"\r\n"
+
+
+class Oracle:
+    """Takes llhttp's calls."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.reason = b""
+        self.pairs: list[tuple[bytes, bytes]] = []
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_status(self, status: bytes) -> None:
+        self.reason += status
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.pairs.append((name, value.rstrip(b" \t")))
+
+
+class OracleTests(SynchronousTestCase):
+    """Whatever the edge takes for a head, llhttp does too, and finds the same in it."""
+
+    @settings(max_examples=1500, deadline=None)
+    @given(st.sampled_from(REQUEST_LINES), LINES)
+    def test_requests(self, line: bytes, lines: list[tuple[bytes, bytes, bytes]]) -> None:
+        """Method, target, version and fields."""
+        head = write(line, lines)
+        try:
+            request = parse_request_head(head, 100)
+            request_framing(request.known, request.minor)
+        except MalformedError:
+            return
+        oracle = Oracle()
+        parser = HttpRequestParser(oracle)
+        self.feed(parser, head)
+        self.assertEqual((request.method, request.target), (parser.get_method(), oracle.target))
+        self.assertEqual(f"1.{request.minor}", parser.get_http_version())
+        self.compare(oracle.pairs, request.known, request.rest)
+
+    @settings(max_examples=1500, deadline=None)
+    @given(st.sampled_from(STATUS_LINES), LINES)
+    def test_responses(self, line: bytes, lines: list[tuple[bytes, bytes, bytes]]) -> None:
+        """Status, reason, version and fields."""
+        head = write(line, lines)
+        try:
+            response = parse_response_head(head, 100)
+            response_framing(response.known, status=response.status, minor=response.minor, method=b"GET")
+        except MalformedError:
+            return
+        oracle = Oracle()
+        parser = HttpResponseParser(oracle)
+        self.feed(parser, head)
+        self.assertEqual(response.status, parser.get_status_code())
+        self.assertEqual(response.line, b"HTTP/1.1 %d %b\r\n" % (response.status, oracle.reason))
+        self.assertEqual(f"1.{response.minor}", parser.get_http_version())
+        self.compare(oracle.pairs, response.known, response.rest)
+
+    def test_hostile(self) -> None:
+        """No hostile request gets past the edge's reading that llhttp refuses."""
+        for case in hostile.HOSTILE_REQUESTS:
+            try:
+                end = find_head_end(case.data, 0, 32 * 1024)
+                if not end:
+                    continue
+                request = parse_request_head(case.data[:end], 100)
+                request_framing(request.known, request.minor)
+                origin_form(request.target, b"demo.gateway.localhost")
+            except MalformedError:
+                continue
+            self.feed(HttpRequestParser(Oracle()), case.data[:end])
+
+    def feed(self, parser: HttpRequestParser | HttpResponseParser, head: bytes) -> None:
+        """Let llhttp read a head that the edge has taken."""
+        try:
+            parser.feed_data(head)
+        except HttpParserUpgrade:
+            pass
+        except HttpParserError:
+            self.fail(f"llhttp refuses {head!r}")
+
+    def compare(self, pairs: list[tuple[bytes, bytes]], known: Known, rest: Rest) -> None:
+        """See that the fields are llhttp's: the known ones' values, and the rest in its order."""
+        for name, values in known.items():
+            if not name.startswith(b":"):
+                self.assertEqual(values, tuple(value for other, value in pairs if other.lower() == name))
+        passing = iter(pairs)
+        for line in rest:
+            self.assertIn((line_name(line), line_value(line)), ((name.lower(), value) for name, value in passing))
+
+
+class MemoryTests(SynchronousTestCase):
+    """What was read once is not read otherwise the next time."""
+
+    @settings(max_examples=500, deadline=None)
+    @given(LINES)
+    def test_same_again(self, lines: list[tuple[bytes, bytes, bytes]]) -> None:
+        """A head means what it meant before, and by itself."""
+        head = write(b"GET / HTTP/1.1", lines)
+        try:
+            first = parse_request_head(head, 100)
+        except MalformedError:
+            with self.assertRaises(MalformedError):
+                parse_request_head(head, 100)
+            return
+        again = parse_request_head(head, 100)
+        self.assertEqual((first.known, first.rest), (again.known, again.rest))
+        self.assertIsNot(first.known, again.known)
+        self.assertIsNot(first.rest, again.rest)
