@@ -175,7 +175,7 @@ def check(config_path: str | None) -> None:
     from nexus.config.static_file import read_static_networks
 
     config = _load(config_path)
-    static = len(read_static_networks(config))
+    static = sum(1 for _ in read_static_networks(config))
     print(
         f"{config.source}: can be used (instance {config.instance}, domain {config.edge.domain}"
         + (f", static networks: {static})" if static else ")")

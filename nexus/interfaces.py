@@ -33,9 +33,11 @@ if TYPE_CHECKING:
         CreateNetwork,
         DeletedNetwork,
         DeleteNetwork,
+        EdgeStats,
         GetNetwork,
         ListedNetworks,
         ListNetworks,
+        MeasuredEdge,
         MeasuredNetwork,
         NetworkDetails,
         NetworkDiagnostics,
@@ -280,8 +282,15 @@ class INetworkStatus(Interface):
         """A dial to a target of that generation failed: a reason to look at the node at once."""
 
 
+class IEdgeStats(Interface):
+    """What the control API can ask of the edge."""
+
+    def edge_stats(request: EdgeStats) -> Deferred[MeasuredEdge]:
+        """What the edge has done since Nexus started, and what it is doing now."""
+
+
 class INetworkControl(Interface):
-    """All that the control API can ask. One message in, one message out (`nexus.messages`).
+    """All that the control API can ask of networks. One message in, one message out (`nexus.messages`).
 
     Fails with any `NexusError`.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from nexus.counters import Counters
 from nexus.model import ContainerState, DesiredState, NetworkState
 
 
@@ -276,3 +277,20 @@ class NetworkDiagnostics:
     problems: list[str]
     last_error: str | None
     last_error_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeStats:
+    """No parameters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredEdge:
+    """The edge's figures. `counters` are since the start, but for those that end in `_open` and `_in_flight`, which are
+    now; bytes are payload. `networks` are all that the edge knows, static ones included; `upstreams` the nodes' APIs
+    and gateways that it has connections to, or had a while ago."""
+
+    started_at: datetime
+    networks: int
+    upstreams: int
+    counters: Counters

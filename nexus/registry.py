@@ -29,6 +29,11 @@ class Registry:
         """What is known of `network`; None if nothing. O(1)."""
         return self._routes.get(network)
 
+    @property
+    def size(self) -> int:
+        """How many routes there are."""
+        return len(self._routes)
+
     def routes(self) -> list[Route]:
         """All routes, in no promised order."""
         return list(self._routes.values())

@@ -15,7 +15,7 @@ import errno
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -271,17 +271,25 @@ class UvloopTransport(asyncio.Protocol):
         if self._is_disconnecting or self._is_aborted or self._is_lost:
             return
         if self._kept is not None:
-            self._deliver_kept(self._kept)
-        if not (self._is_eof_received or self._is_read_paused):
+            asyncio.get_running_loop().call_soon(self._deliver_kept)
+        elif not self._is_eof_received:
             self._uv.resume_reading()
 
-    def _deliver_kept(self, data: bytes) -> None:
+    def _deliver_kept(self) -> None:
+        protocol, data = self._protocol, self._kept
+        if protocol is None or data is None or self._uv.is_closing() or self._is_read_paused:
+            return
         self._kept = None
-        protocol = cast("IProtocol", self._protocol)
         self.data_received = protocol.dataReceived
         self._uv.set_protocol(self)
-        if data:
-            protocol.dataReceived(data)
+        try:
+            if data:
+                protocol.dataReceived(data)
+        except Exception:  # a border, as above
+            log.failure("a connection's protocol failed")
+            self.abortConnection()
+        if not (self._is_read_paused or self._is_eof_received):
+            self._uv.resume_reading()
 
     def stopProducing(self) -> None:
         """Close."""

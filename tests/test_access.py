@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from nexus.access import Decision, decide
@@ -49,6 +51,13 @@ TABLE: dict[tuple[Feature, str | None], tuple[Decision, Decision, Decision, Deci
 }
 
 
+def make_partial_route(feature: Feature) -> Route:
+    """A running public network of ann's whose node offers `feature` alone."""
+    lacking = {"gateway": None} if feature is Feature.API else {"api": None}
+    target = replace(make_target(), **lacking)  # type: ignore[arg-type]
+    return replace(PUBLIC_RUNNING, targets=(target,))
+
+
 class DecideTests(SynchronousTestCase):
     """Each cell of the table."""
 
@@ -58,6 +67,16 @@ class DecideTests(SynchronousTestCase):
         for (feature, user), expected in TABLE.items():
             decisions = tuple(decide(feature, route, user) for route in routes)
             self.assertEqual(decisions, expected, f"{feature} for {user}")
+
+    def test_feature_that_the_node_lacks(self) -> None:
+        """A member learns that it is not there; to others it looks as everywhere else."""
+        for route, lacking in (
+            (make_partial_route(Feature.GATEWAY), Feature.API),
+            (make_partial_route(Feature.API), Feature.GATEWAY),
+        ):
+            for (feature, user), expected in TABLE.items():
+                decision = Decision.NOT_FOUND if (feature is lacking and expected[-1] is A) else expected[-1]
+                self.assertIs(decide(feature, route, user), decision, f"{feature} for {user} without {lacking}")
 
     def test_every_feature_is_in_the_table(self) -> None:
         """No feature is decided by accident."""

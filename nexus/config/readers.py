@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import socket
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -121,7 +123,7 @@ class TableReader:
     @property
     def allowed(self) -> str:
         """The keys, in words."""
-        return f"tables with {', '.join(self._readers)}"
+        return f"tables in double brackets ([[...]]), each with {', '.join(self._readers)}"
 
     def read(self, table: object) -> Any:
         """What `table` stands for.
@@ -275,16 +277,31 @@ def _read_tcp_listen(text: str) -> TCPListen:
 
 def _read_address(text: str) -> Address:
     host, _, port_text = text.rpartition(":")
-    is_v6 = host.startswith("[") and host.endswith("]")
-    try:
-        address = ipaddress.IPv6Address(host[1:-1]) if is_v6 else ipaddress.IPv4Address(host)
-    except ValueError:
-        raise UnacceptableValueError(f"{text!r} is not an IP address and a port") from None
-    if address.is_unspecified or address.is_multicast:
-        raise UnacceptableValueError(f"{text!r} is not an address that can be connected to")
-    if not (port_text.isascii() and port_text.isdigit() and len(port_text) <= 5 and 1 <= int(port_text) <= 65535):
+    if not (port_text.isascii() and port_text.isdigit() and len(port_text) <= 5):
+        raise UnacceptableValueError(f"{text!r} is not an IP address and a port")
+    ip, port = _read_ip(host), _read_port(port_text)
+    if not ip:
+        raise UnacceptableValueError(f"{text!r} is not an IP address and a port that can be connected to")
+    if not 1 <= port <= 65535:
         raise UnacceptableValueError(f"{text!r} has no port from 1 to 65535")
-    return Address(str(address), int(port_text))
+    return Address(ip, port)
+
+
+# Many networks have few ports, and each node one IP address: what was just read is one object, and found sooner.
+_read_port = lru_cache(1024)(int)
+
+
+@lru_cache(1024)
+def _read_ip(host: str) -> str:
+    """The IP address, IPv6 in brackets; empty where there is none that can be dialled."""
+    try:
+        if not host.startswith("["):
+            first = socket.inet_pton(socket.AF_INET, host)[0]
+            return "" if first == 0 or 224 <= first < 240 or host == "255.255.255.255" else host
+        address = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
+    except (OSError, ValueError):
+        return ""
+    return "" if not host.endswith("]") or address.is_unspecified or address.is_multicast else str(address)
 
 
 def _read_network_name(text: str) -> str:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from nexus.container import ContainerEvent
 from nexus.containers import answers
 from nexus.containers.wires import Wires
-from nexus.errors import EngineError
+from nexus.errors import EngineError, EngineUnreachableError
 from nexus.interfaces import IContainerEventObserver, ISubscription
 
 _RECONNECT_FIRST_S: Final = 0.1
@@ -101,6 +101,7 @@ class EventStream:
         self._cursor = EventCursor(began_at)
         self._wires = Wires()
         self._closing = Event()
+        self._was_open = False
         self._is_lost = False
         self._delay_s = _RECONNECT_FIRST_S
         self.thread: Final = Thread(target=self._run, name="nexus-docker-events", daemon=True)
@@ -116,7 +117,9 @@ class EventStream:
                 self._follow(self._feed())
                 self._delay_s = _RECONNECT_FIRST_S
             except EngineError as error:
-                if not self._is_lost and not self._closing.is_set():
+                # Whoever watches lists too, and hears there of an engine that is not there from the beginning.
+                was_never_there = not self._was_open and isinstance(error, EngineUnreachableError)
+                if not self._is_lost and not was_never_there and not self._closing.is_set():
                     _log.warn("the engine's event stream is lost; reconnecting: {error}", error=error)
                 self._pause()
             except Exception:
@@ -140,6 +143,7 @@ class EventStream:
         )
 
     def _opened(self) -> None:
+        self._was_open = True
         if self._is_lost:
             self._is_lost = False
             _log.info("the engine's event stream is back")

@@ -28,15 +28,17 @@ from nexus.control.jsonrpc import Fault
 from nexus.control.methods import METHODS
 from nexus.coroutines import returns_deferred
 from nexus.errors import DeadlineError, InvalidError, NexusError
-from nexus.interfaces import INetworkControl
+from nexus.interfaces import IEdgeStats, INetworkControl
 from nexus.messages import (
     CreatedNetwork,
     CreateNetwork,
     DeletedNetwork,
     DeleteNetwork,
+    EdgeStats,
     GetNetwork,
     ListedNetworks,
     ListNetworks,
+    MeasuredEdge,
     MeasuredNetwork,
     NetworkDetails,
     NetworkDiagnostics,
@@ -107,7 +109,7 @@ class _Body:
         """All is written."""
 
 
-@implementer(INetworkControl)
+@implementer(INetworkControl, IEdgeStats)
 class ControlClient:
     """Calls the control API at `url`.
 
@@ -192,6 +194,10 @@ class ControlClient:
     def network_diagnostics(self, request: NetworkName) -> Deferred[NetworkDiagnostics]:
         """See `INetworkControl`."""
         return self._call("NetworkDiagnostics", request, NetworkDiagnostics)
+
+    def edge_stats(self, request: EdgeStats) -> Deferred[MeasuredEdge]:
+        """See `IEdgeStats`."""
+        return self._call("EdgeStats", request, MeasuredEdge)
 
     def call(self, method: str, request: object) -> Deferred[Any]:
         """Call `method` (a key of `METHODS`) with a message of its request type; fires with one of its answer type."""

@@ -1,4 +1,4 @@
-"""From a request's body to a response's: decode, call `INetworkControl`, encode. Knows no transport.
+"""From a request's body to a response's: decode, call what provides the method's interface, encode. Knows no transport.
 
 The calls of a batch are carried out one after the other, in their order, whatever becomes of those before: so
 `[CreateNetwork, StartNetwork]` does what it says. Who wants calls side by side sends them side by side.
@@ -7,6 +7,7 @@ The calls of a batch are carried out one after the other, in their order, whatev
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -19,22 +20,23 @@ from nexus.control.faults import fault_of
 from nexus.control.jsonrpc import Call, Fault
 from nexus.control.methods import DISCOVER, METHODS
 from nexus.errors import NexusError
-from nexus.interfaces import INetworkControl
+from nexus.interfaces import IEdgeStats, INetworkControl
 
 log = Logger()
 
 
-async def answer(control: INetworkControl, body: bytes, clock: IReactorTime) -> bytes:
+async def answer(control: INetworkControl, edge: IEdgeStats, body: bytes, clock: IReactorTime) -> bytes:
     """Carry out what `body` asks; the response's body, empty where nothing is to be answered. Never raises.
 
     Each call is logged with its outcome; what went wrong inside is logged with its traceback under an incident id, and
     the caller is told the id alone.
     """
+    providers: dict[object, object] = {INetworkControl: control, IEdgeStats: edge}
     message = jsonrpc.decode(body)
     responses = []
     for part in message.parts:
         if isinstance(part, Call):
-            response = await _answer_call(control, part, clock)
+            response = await _answer_call(providers, part, clock)
             if part.id is not None:
                 responses.append(response)
         else:
@@ -43,7 +45,7 @@ async def answer(control: INetworkControl, body: bytes, clock: IReactorTime) -> 
     return jsonrpc.join(responses, message.is_batch)
 
 
-async def _answer_call(control: INetworkControl, call: Call, clock: IReactorTime) -> bytes:
+async def _answer_call(providers: Mapping[object, object], call: Call, clock: IReactorTime) -> bytes:
     started = clock.seconds()
     request: Any = None
     fault: Fault | None = None
@@ -55,7 +57,7 @@ async def _answer_call(control: INetworkControl, call: Call, clock: IReactorTime
             fault = _unknown(call.method)
         else:
             request = wire.decode_params(method.request, call.params)
-            result = wire.encode(await getattr(control, method.attribute)(request))
+            result = wire.encode(await getattr(providers[method.interface], method.attribute)(request))
     except Exception as error:
         fault = fault_of(error) if isinstance(error, NexusError) else None
         if fault is None:

@@ -7,15 +7,19 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from nexus.interfaces import INetworkControl
+from zope.interface.interface import InterfaceClass
+
+from nexus.interfaces import IEdgeStats, INetworkControl
 from nexus.messages import (
     CreatedNetwork,
     CreateNetwork,
     DeletedNetwork,
     DeleteNetwork,
+    EdgeStats,
     GetNetwork,
     ListedNetworks,
     ListNetworks,
+    MeasuredEdge,
     MeasuredNetwork,
     NetworkDetails,
     NetworkDiagnostics,
@@ -35,21 +39,23 @@ class Method:
     """One method.
 
     :ivar name: as JSON-RPC calls it; `StartNetwork` is `INetworkControl.start_network`.
+    :ivar interface: whose method it is.
     """
 
     name: str
     request: type
     answer: type
+    interface: InterfaceClass = INetworkControl
 
     @property
     def attribute(self) -> str:
-        """The method of `INetworkControl`."""
+        """The method of the interface."""
         return re.sub("(?<=[a-z])(?=[A-Z])", "_", self.name).lower()
 
     @property
     def documentation(self) -> str:
         """What the interface promises, in one paragraph."""
-        text = inspect.cleandoc(INetworkControl[self.attribute].__doc__)
+        text = inspect.cleandoc(self.interface[self.attribute].__doc__)
         return " ".join(text.split())
 
     @property
@@ -72,6 +78,7 @@ METHODS: Final = {
         Method("ListNetworks", ListNetworks, ListedNetworks),
         Method("NetworkStats", NetworkName, MeasuredNetwork),
         Method("NetworkDiagnostics", NetworkName, NetworkDiagnostics),
+        Method("EdgeStats", EdgeStats, MeasuredEdge, IEdgeStats),
     )
 }
 """By name, in the order in which one meets them."""

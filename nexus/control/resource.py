@@ -25,7 +25,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from nexus.control.dispatch import answer
 from nexus.control.jsonrpc import BODY_BYTES_MAX
-from nexus.interfaces import INetworkControl
+from nexus.interfaces import IEdgeStats, INetworkControl
 from nexus.secrets import Secret
 
 log = Logger()
@@ -95,9 +95,10 @@ class ControlResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, control: INetworkControl, key: Secret | None, clock: IReactorTime) -> None:
+    def __init__(self, control: INetworkControl, edge: IEdgeStats, key: Secret | None, clock: IReactorTime) -> None:
         super().__init__()
         self._control = control
+        self._edge = edge
         self._key = key
         self._clock = clock
 
@@ -110,7 +111,7 @@ class ControlResource(Resource):
             _set_headers(request, b"text/plain; charset=utf-8")
             return f"{status}: {text}\n".encode()
         body = request.content.read() if request.content is not None else b""
-        answered = Deferred.fromCoroutine(answer(self._control, body, self._clock))
+        answered = Deferred.fromCoroutine(answer(self._control, self._edge, body, self._clock))
         answered.addCallback(self._respond, request)
         answered.addErrback(lambda failure: log.failure("control: an answer could not be sent", failure))
         return NOT_DONE_YET
@@ -165,12 +166,12 @@ class _ControlSite(Site):
         """Nothing."""
 
 
-def control_factory(control: INetworkControl, key: Secret | None, reactor: IReactorTime) -> Site:
+def control_factory(control: INetworkControl, edge: IEdgeStats, key: Secret | None, reactor: IReactorTime) -> Site:
     """The protocol factory of the control API, for TCP and for unix sockets.
 
     :param key: see `ControlResource`.
     """
-    return _ControlSite(ControlResource(control, key, reactor), requestFactory=ControlRequest, reactor=reactor)
+    return _ControlSite(ControlResource(control, edge, key, reactor), requestFactory=ControlRequest, reactor=reactor)
 
 
 def _set_headers(request: Request, content_type: bytes | None) -> None:

@@ -93,6 +93,8 @@ def words_for(kind: Any) -> str:
     if get_origin(kind) is list:
         (item,) = get_args(kind)
         return "list of texts" if item is str else "list of objects"
+    if get_origin(kind) is dict:
+        return "object"
     if isinstance(kind, type) and issubclass(kind, Enum):
         return " | ".join(str(option.value) for option in kind)
     if isinstance(kind, type) and is_dataclass(kind):

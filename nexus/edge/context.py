@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from nexus.config.sections import EdgeConfig
+    from nexus.counters import Counters
     from nexus.edge.admission import Admission, Disposition
     from nexus.edge.answers import Answer
     from nexus.edge.client_connection import ClientConnection
-    from nexus.edge.counters import Counters
     from nexus.edge.heads import RequestHead
     from nexus.edge.upstream import UpstreamPool
     from nexus.interfaces import INetworkStatus

@@ -9,10 +9,10 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from nexus.counters import Counters
 from nexus.edge.admission import Admission
 from nexus.edge.client_connection import ClientConnection
 from nexus.edge.context import EdgeContext
-from nexus.edge.counters import Counters
 from nexus.edge.upstream import RetiringObserver, UpstreamPool
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ class Edge:
             client_closed=self._end_drain,
         )
         self.factory: IProtocolFactory = ClientConnectionFactory(self._context)
+
+    @property
+    def upstreams(self) -> int:
+        """How many upstreams are kept."""
+        return self._pool.size
 
     def drain(self) -> Deferred[None]:
         """Finish what is under way, keep no connection alive, and after `drain_timeout_s` reset what is left. Fires

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from nexus.config.sections import EdgeConfig
-    from nexus.edge.counters import Counters
+    from nexus.counters import Counters
     from nexus.model import Address, Route, RouteTarget
 
 log = Logger()
@@ -67,6 +67,11 @@ class UpstreamPool:
         self.counters = counters
         self._upstreams: OrderedDict[Key, Upstream] = OrderedDict()
         self._sweep: IDelayedCall | None = None
+
+    @property
+    def size(self) -> int:
+        """How many upstreams there are."""
+        return len(self._upstreams)
 
     def upstream(self, route: Route, feature: Feature, node: RouteTarget) -> Upstream:
         """The upstream of one node of `route`, made if there is none of its generation."""

@@ -52,7 +52,7 @@ class Convergence:
         try:
             records = await self._parts.networks.list()
             for record in records:
-                if self._parts.registry.route(record.name) is not None and self._lifecycles.get(record.name) is None:
+                if self._lifecycles.static_route(record.name) is not None:
                     raise ConflictError(record.name, "it is on record, and a static network has its name; rename one")
         except NexusError:
             self._subscription.close()
@@ -111,6 +111,8 @@ class Convergence:
         except EngineError as error:
             self._look_later(error)
             return
+        if self._failures:
+            log.info("the engine answers")
         self._failures = 0
         for name in {node.id.network for node in nodes} | {lifecycle.hosted.name for lifecycle in self._lifecycles}:
             self._lifecycles.take(name).upkeep.wake()
@@ -118,7 +120,11 @@ class Convergence:
     def _look_later(self, error: EngineError) -> None:
         self._failures += 1
         delay_s = self._parts.timings.retry_delay_s(self._failures)
-        log.warn("the engine does not answer, next try in {delay_s} s: {error}", delay_s=delay_s, error=error)
+        if self._failures == 1:
+            log.warn(
+                "the engine does not answer, and is asked again until it does; what is routed is served: {error}",
+                error=error,
+            )
         if not self._stopped and self._retry is None:
             self._retry = self._parts.clock.callLater(delay_s, self._look_again)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nexus.orchestrator.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
+    from nexus.model import Route
     from nexus.orchestrator.parts import Parts
 
 
@@ -28,6 +29,13 @@ class Lifecycles:
         if lifecycle is None:
             lifecycle = self._by_name[name] = Lifecycle(name, self._parts, self._drop_unknown)
         return lifecycle
+
+    def static_route(self, name: str) -> Route | None:
+        """The route of a static network of that name: one that is in the registry, and was not put there from here."""
+        lifecycle = self._by_name.get(name)
+        if lifecycle is not None and lifecycle.hosted.route is not None:
+            return None
+        return self._parts.registry.route(name)
 
     def __iter__(self) -> Iterator[Lifecycle]:
         return iter(tuple(self._by_name.values()))

@@ -143,16 +143,16 @@ class Orchestrator:
             bootstrap_peers=self._check_bootstrap_peers(request.bootstrap_peers),
             resources=validation.merge_resources(self._default_resources, request.resources),
         )
-        known = self._lifecycles.get(record.name) is not None
-        if not known and self._parts.registry.route(record.name) is not None:
-            raise NetworkExistsError(record.name)  # a static one
+        if self._lifecycles.static_route(record.name) is not None:
+            raise NetworkExistsError(record.name)
         record = await self._lifecycles.take(record.name).create(record)
         return messages.CreatedNetwork(network=self._details(record))
 
     @returns_deferred
     async def get_network(self, request: messages.GetNetwork) -> messages.NetworkDetails:
         """See `INetworkControl.get_network`."""
-        record = await self._parts.networks.get(check_network_name(request.network))
+        self._check_not_static(check_network_name(request.network))
+        record = await self._parts.networks.get(request.network)
         return self._details(record, include_swarm_key=request.include_swarm_key)
 
     @returns_deferred
@@ -221,7 +221,7 @@ class Orchestrator:
         lifecycle = self._lifecycles.get(network)
         if lifecycle is not None and lifecycle.hosted.route is not None:
             return lifecycle.status.get()
-        route = self._parts.registry.route(network)
+        route = self._lifecycles.static_route(network)
         if route is None:
             return fail(NetworkNotFoundError(network))
         return succeed(views.status(network, route.state, None))
@@ -238,9 +238,16 @@ class Orchestrator:
         if self._stopping:
             raise ConflictError(network, "Nexus is shutting down")
 
+    def _check_not_static(self, network: str) -> None:
+        route = self._lifecycles.static_route(network)
+        if route is not None:
+            where = "; ".join(views.target(target) for target in route.targets)
+            raise ConflictError(network, f"it is static ({where}): edge.static names it, and its node is not Nexus's")
+
     async def _known(self, name: str) -> Lifecycle:
-        """The lifecycle of a network on record. :raises NetworkNotFoundError:"""
+        """The lifecycle of a network on record. :raises NetworkNotFoundError: :raises ConflictError: for a static."""
         check_network_name(name)
+        self._check_not_static(name)
         self._check_running(name)
         lifecycle = self._lifecycles.get(name)
         if lifecycle is None:

@@ -26,6 +26,7 @@ from nexus.model import (
     NodeStats,
     Resources,
     Route,
+    RouteTarget,
 )
 from nexus.secrets import Secret
 
@@ -108,8 +109,13 @@ def route(known: Route | None) -> RouteView | None:
     """What the edge knows; the nodes' bearers stay inside."""
     if known is None:
         return None
-    targets = [f"api {target.api}, gateway {target.gateway}" for target in known.targets]
-    return RouteView(state=known.state, generation=known.generation, targets=targets)
+    return RouteView(state=known.state, generation=known.generation, targets=[target(one) for one in known.targets])
+
+
+def target(one: RouteTarget) -> str:
+    """Where a node is reached."""
+    addresses = (("api", one.api), ("gateway", one.gateway))
+    return ", ".join(f"{feature} {address}" for feature, address in addresses if address is not None)
 
 
 def leases(held: Sequence[Lease]) -> list[LeaseView]:

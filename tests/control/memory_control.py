@@ -11,18 +11,21 @@ from itertools import count
 from zope.interface import implementer
 
 from nexus.coroutines import returns_deferred
+from nexus.counters import Counters
 from nexus.errors import ConflictError, InvalidError, NetworkExistsError, NetworkNotFoundError
-from nexus.interfaces import INetworkControl
+from nexus.interfaces import IEdgeStats, INetworkControl
 from nexus.messages import (
     ContainerView,
     CreatedNetwork,
     CreateNetwork,
     DeletedNetwork,
     DeleteNetwork,
+    EdgeStats,
     GetNetwork,
     LeaseView,
     ListedNetworks,
     ListNetworks,
+    MeasuredEdge,
     MeasuredNetwork,
     MeasuredNode,
     NetworkDetails,
@@ -254,3 +257,13 @@ class MemoryControl:
             last_error=None,
             last_error_at=None,
         )
+
+
+@implementer(IEdgeStats)
+class MemoryEdgeStats:
+    """An edge that has served three requests."""
+
+    @returns_deferred
+    async def edge_stats(self, request: EdgeStats) -> MeasuredEdge:
+        counters = Counters(requests=3, answers={404: 2}, ended={"complete": 3})
+        return MeasuredEdge(started_at=STARTED_AT, networks=1, upstreams=1, counters=counters)

@@ -36,7 +36,7 @@ from nexus.interfaces import INetworkControl
 from nexus.messages import ListNetworks, NetworkName, Ping, StartedNetwork
 from nexus.secrets import Secret
 from tests.contracts.network_control import NetworkControlTests
-from tests.control.memory_control import MemoryControl
+from tests.control.memory_control import MemoryControl, MemoryEdgeStats
 
 T = TypeVar("T")
 KEY = Secret("a-key-of-the-control-api-in-tests-0")
@@ -46,7 +46,7 @@ URL = "http://127.0.0.1:5050"
 def make_agent(control: INetworkControl) -> RequestTraversalAgent:
     """Carries requests to the control API in front of `control`, over transports in memory."""
     agent = RequestTraversalAgent(Resource())
-    agent._serverFactory = control_factory(control, KEY, Clock())
+    agent._serverFactory = control_factory(control, MemoryEdgeStats(), KEY, Clock())
     return agent
 
 

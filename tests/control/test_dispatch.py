@@ -14,9 +14,9 @@ from nexus.control.dispatch import answer
 from nexus.control.methods import METHODS
 from nexus.control.wire import names_of
 from nexus.errors import NetworkNotFoundError
-from nexus.interfaces import INetworkControl
+from nexus.interfaces import IEdgeStats, INetworkControl
 from nexus.messages import CreateNetwork, NetworkName, StartedNetwork
-from tests.control.memory_control import MemoryControl
+from tests.control.memory_control import MemoryControl, MemoryEdgeStats
 
 
 class SlowControl(MemoryControl):
@@ -39,7 +39,9 @@ class DispatchTests(SynchronousTestCase):
 
     def ask(self, control: INetworkControl, body: Any) -> Any:
         """The answer to `body` (JSON values), which is there at once."""
-        text = self.successResultOf(Deferred.fromCoroutine(answer(control, json.dumps(body).encode(), self.clock)))
+        text = self.successResultOf(
+            Deferred.fromCoroutine(answer(control, MemoryEdgeStats(), json.dumps(body).encode(), self.clock))
+        )
         return json.loads(text) if text else None
 
     def call(self, method: str, params: Any = None, call_id: Any = 1) -> dict[str, Any]:
@@ -66,8 +68,9 @@ class DispatchTests(SynchronousTestCase):
                 params["remove"] = True
             told = self.ask(control, self.call(method.name, params))
             self.assertEqual(list(told["result"]), names_of(method.answer), method.name)
-        attributes = {method.attribute for method in METHODS.values()}
-        self.assertEqual(attributes | {"instance"}, set(INetworkControl.names()))
+        attributes = {(method.interface, method.attribute) for method in METHODS.values()}
+        promised = {(interface, name) for interface in (INetworkControl, IEdgeStats) for name in interface.names()}
+        self.assertEqual(attributes | {(INetworkControl, "instance")}, promised)
 
     def test_error(self) -> None:
         """An error has its code, its sentence, and the field at fault."""
@@ -136,7 +139,7 @@ class DispatchTests(SynchronousTestCase):
         """A batch's next call begins when the one before it has ended, well or not."""
         control = SlowControl()
         body = [self.call("StartNetwork", {"network": name}, name) for name in "ab"]
-        asked = Deferred.fromCoroutine(answer(control, json.dumps(body).encode(), self.clock))
+        asked = Deferred.fromCoroutine(answer(control, MemoryEdgeStats(), json.dumps(body).encode(), self.clock))
         self.assertEqual(len(control.starts), 1)
         control.starts[0].errback(ZeroDivisionError())
         self.assertEqual(len(control.starts), 2)
@@ -149,7 +152,9 @@ class DispatchTests(SynchronousTestCase):
         """A fault inside is logged with its traceback under an id, and the caller is told the id alone."""
         control = SlowControl()
         asked = Deferred.fromCoroutine(
-            answer(control, json.dumps(self.call("StartNetwork", {"network": "a"})).encode(), self.clock)
+            answer(
+                control, MemoryEdgeStats(), json.dumps(self.call("StartNetwork", {"network": "a"})).encode(), self.clock
+            )
         )
         with capturedLogs() as events:
             control.starts[0].errback(ZeroDivisionError("sesame"))
@@ -168,7 +173,7 @@ class DispatchTests(SynchronousTestCase):
         started = json.dumps(self.call("StartNetwork", {"network": "demo"})).encode()
         with capturedLogs() as events:
             self.ask(control, self.call("CreateNetwork", {"network": "demo", "swarm_key": "sesame"}))
-            asked = Deferred.fromCoroutine(answer(control, started, self.clock))
+            asked = Deferred.fromCoroutine(answer(control, MemoryEdgeStats(), started, self.clock))
             self.clock.advance(2.5)
             control.starts[0].errback(NetworkNotFoundError("demo"))
             self.ask(control, self.call("Ping"))

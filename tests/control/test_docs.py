@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nexus.control.faults import ERROR_CODES
 from nexus.control.methods import METHODS
 from nexus.control.wire import names_of
+from nexus.counters import Counters
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "control-api.md"
 
@@ -25,7 +26,8 @@ class ReferenceTests(SynchronousTestCase):
         sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##)", self.text, re.MULTILINE | re.DOTALL))
         self.assertEqual(sorted(sections), sorted(METHODS))
         for method in METHODS.values():
-            for name in {*names_of(method.request), *names_of(method.answer)}:
+            counters = names_of(Counters) if "counters" in names_of(method.answer) else []
+            for name in {*names_of(method.request), *names_of(method.answer), *counters}:
                 self.assertRegex(sections[method.name], rf'[`"]{name}[`"]', f"{method.name}: {name}")
 
     def test_errors(self) -> None:

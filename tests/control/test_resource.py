@@ -18,7 +18,7 @@ from nexus.interfaces import INetworkControl
 from nexus.messages import NetworkName, StoppedNetwork
 from nexus.model import NetworkState
 from nexus.secrets import Secret
-from tests.control.memory_control import MemoryControl
+from tests.control.memory_control import MemoryControl, MemoryEdgeStats
 
 KEY = "the-control-key-of-this-test-0123456789"
 PING = b'{"jsonrpc":"2.0","method":"Ping","id":1}'
@@ -41,7 +41,7 @@ class Connection:
 
     def __init__(self, control: INetworkControl, *, is_local: bool = False, key: str | None = KEY) -> None:
         self.reactor = MemoryReactorClock()
-        factory = control_factory(control, Secret(key) if key is not None else None, self.reactor)
+        factory = control_factory(control, MemoryEdgeStats(), Secret(key) if key is not None else None, self.reactor)
         address: Any = UNIXAddress("/run/nexus/control") if is_local else IPv4Address("TCP", "127.0.0.1", 5050)
         self.transport = StringTransport(hostAddress=address, peerAddress=address)
         self.protocol: Any = factory.buildProtocol(address)

@@ -13,6 +13,7 @@ from nexus.control.resource import control_factory
 from nexus.interfaces import INetworkControl
 from nexus.secrets import generate_secret
 from tests.contracts.network_control import NetworkControlTests
+from tests.control.memory_control import MemoryEdgeStats
 from tests.orchestrator.test_whole import WholeTestCase
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class OrchestratorAcrossTheWireTests(NetworkControlTests, WholeTestCase):
     def make_control(self) -> INetworkControl:
         key = generate_secret()
         self.agent = RequestTraversalAgent(Resource())
-        self.agent._serverFactory = control_factory(self.make_orchestrator(), key, self.clock)
+        self.agent._serverFactory = control_factory(self.make_orchestrator(), MemoryEdgeStats(), key, self.clock)
         return ControlClient(self.clock, "http://localhost:5050", key, agent=self.agent)
 
     def settle(self, asked: Deferred[T]) -> Deferred[T]:

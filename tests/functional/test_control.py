@@ -20,7 +20,7 @@ from nexus.errors import NetworkNotFoundError
 from nexus.listening import bind
 from nexus.messages import CreateNetwork, NetworkName, Ping
 from nexus.secrets import generate_secret
-from tests.control.memory_control import MemoryControl
+from tests.control.memory_control import MemoryControl, MemoryEdgeStats
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort
@@ -52,7 +52,7 @@ class ControlSocketTests(TestCase):
         """Serve on a free port and in a directory of the test's own."""
         self.key = generate_secret()
         self.path = Path(self.mktemp()).absolute() / "control"
-        self.factory = CountingFactory(control_factory(MemoryControl(), self.key, reactor))
+        self.factory = CountingFactory(control_factory(MemoryControl(), MemoryEdgeStats(), self.key, reactor))
         tcp = bind("control.listen", TCPListen("127.0.0.1", 0))
         self.port = tcp.port
         unix = bind("control.listen", UnixListen(self.path))

@@ -14,6 +14,7 @@ from twisted.internet.threads import deferToThread
 from nexus.coroutines import returns_deferred
 from nexus.edge.client_connection import PRESENCE_CHECK_S
 from tests.functional.test_edge_sockets import BLOCK, EdgeSocketsTestCase, read_head, read_to_end, reset
+from tests.on_uvloop import on_uvloop
 
 
 class HalfCloseTests(EdgeSocketsTestCase):
@@ -105,3 +106,7 @@ class UnreadTests(EdgeSocketsTestCase):
         left_at = await deferToThread(upload)
         self.assertEqual(len(reset_at), 1, "the node was not told")
         self.assertLess(reset_at[0] - left_at, PRESENCE_CHECK_S + 3)
+
+
+HalfCloseTestsOnUvloop = on_uvloop(HalfCloseTests, __name__)
+UnreadTestsOnUvloop = on_uvloop(UnreadTests, __name__)

@@ -17,21 +17,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from twisted.internet import defer, reactor
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from nexus.config.sections import EdgeConfig, JWTConfig
+from nexus.config.sections import EdgeConfig, JWTConfig, TCPListen
 from nexus.coroutines import returns_deferred
+from nexus.dialling import dialling_endpoint
 from nexus.edge.edge import Edge
 from nexus.interfaces import INetworkStatus
+from nexus.listening import bind
 from nexus.model import AccessRules, Address, NetworkState, NetworkStatus, RouteTarget
 from nexus.registry import Registry
 from nexus.secrets import Secret
 from nexus.tokens import TokenVerifier, issue_token
+from tests.on_uvloop import on_uvloop
 
 T = TypeVar("T")
 
@@ -186,7 +187,7 @@ class EdgeSocketsTestCase(TestCase):
             registry=registry,
             verifier=TokenVerifier(JWTConfig(), SECRET, time.time, "localhost"),
             status=NoStatus(),
-            connect=lambda address: TCP4ClientEndpoint(reactor, address.host, address.port),
+            connect=lambda address: dialling_endpoint(reactor, address, 10),
         )
         self.token = issue_token(
             JWTConfig(), SECRET, user="alice", lifetime_s=600, default_audience="localhost", now=time.time()
@@ -196,8 +197,9 @@ class EdgeSocketsTestCase(TestCase):
     async def listen(self) -> None:
         """Accept clients from now on."""
         edge = self.edge
-        port: IListeningPort = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(edge.factory)
-        self.port = int(port.getHost().port)  # type: ignore[attr-defined]
+        bound = bind("edge.listen", TCPListen("127.0.0.1", 0))
+        self.port = bound.port
+        port = await bound.accept_streams(reactor, edge.factory)  # type: ignore[arg-type]
 
         @returns_deferred
         async def stop() -> None:
@@ -541,3 +543,8 @@ class ConnectionTests(EdgeSocketsTestCase):
         self.start(lambda node: None)
         await self.listen()
         self.assertTrue((await deferToThread(upload)).startswith(b"HTTP/1.1 401 "))
+
+
+FlatMemoryTestsOnUvloop = on_uvloop(FlatMemoryTests, __name__)
+AbortTestsOnUvloop = on_uvloop(AbortTests, __name__)
+ConnectionTestsOnUvloop = on_uvloop(ConnectionTests, __name__)

@@ -11,18 +11,19 @@ from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
-from twisted.internet.interfaces import IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.threads import deferToThread
 from zope.interface import directlyProvides, implementer
 
 from nexus.config.sections import EdgeConfig, JWTConfig, TCPListen
 from nexus.coroutines import returns_deferred
+from nexus.dialling import dialling_endpoint
 from nexus.edge.edge import Edge
 from nexus.interfaces import INodeObserver, INodes, ISubscription
 from nexus.ipfs.multiaddr import check_bootstrap_peers
 from nexus.ipfs.swarm_key import check_swarm_key, generate_swarm_key, swarm_key_fingerprint
 from nexus.leases import Leases, is_tcp_port_free, static_part
+from nexus.listening import bind
 from nexus.messages import CreateNetwork, NetworkName
 from nexus.model import Address, Lease, NodeEvent, NodeId, PortRange, Reach, Resources
 from nexus.orchestrator.orchestrator import Orchestrator
@@ -31,6 +32,7 @@ from nexus.secrets import Secret
 from nexus.testing.networks import MemoryNetworks
 from nexus.tokens import TokenVerifier
 from tests.functional.kubo import KuboTestCase, free_port
+from tests.on_uvloop import on_uvloop
 
 MOVES = 6
 CLIENTS = 4
@@ -141,16 +143,16 @@ class NeverStaleTests(KuboTestCase):
             connect=self._dial,
         )
 
-    def _dial(self, address: Address) -> TCP4ClientEndpoint:
-        return TCP4ClientEndpoint(IReactorTCP(reactor), address.host, address.port)
+    def _dial(self, address: Address) -> IStreamClientEndpoint:
+        return dialling_endpoint(reactor, address, 10)
 
     async def serve(self) -> int:
         """Start orchestrator and edge; the edge's port."""
         await self.orchestrator.start()
         self.addCleanup(self.orchestrator.stop)
-        port = await TCP4ServerEndpoint(IReactorTCP(reactor), 0, interface="127.0.0.1").listen(self.edge.factory)
-        self.addCleanup(self._close, port)
-        number: int = port.getHost().port
+        bound = bind("edge.listen", TCPListen("127.0.0.1", 0))
+        number = bound.port
+        self.addCleanup(self._close, await bound.accept_streams(reactor, self.edge.factory))  # type: ignore[arg-type]
         return number
 
     @returns_deferred
@@ -247,3 +249,6 @@ def ask_until(ending: threading.Event, seen: Seen, port: int, network: str, cids
             if foreign == 200:
                 seen.wrong.append(f"{network} served the file of {other}")
     connection.close()
+
+
+NeverStaleTestsOnUvloop = on_uvloop(NeverStaleTests, __name__)

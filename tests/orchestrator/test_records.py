@@ -17,10 +17,20 @@ from nexus.errors import (
     NetworkNotFoundError,
     NodeNotReadyError,
 )
-from nexus.messages import CreateNetwork, GetNetwork, ListNetworks, NetworkName, Ping, ResourcesChange
-from nexus.model import AccessRules, NetworkState, Resources
+from nexus.messages import (
+    CreateNetwork,
+    DeleteNetwork,
+    GetNetwork,
+    ListNetworks,
+    NetworkName,
+    Ping,
+    ResourcesChange,
+    UpdateNetwork,
+)
+from nexus.model import AccessRules, NetworkState, NodeEvent, NodeEventKind, NodeId, Resources
 from tests.ipfs.making import make_network
 from tests.orchestrator.setting import EPOCH, TIMINGS, OrchestratorTestCase
+from tests.test_registry import make_target
 
 UNREACHABLE = EngineUnreachableError("stop", "no engine")
 
@@ -73,6 +83,14 @@ class CreateTests(OrchestratorTestCase):
         """So is one of a static network's name."""
         static = self.registry.publish("demo", rules=AccessRules(), state=NetworkState.ONLINE, targets=())
         self.failed(self.orchestrator.create_network(CreateNetwork(network="demo")), NetworkExistsError)
+        self.assertIs(self.registry.route("demo"), static)
+
+    def test_static_network_behind_a_stray_container(self) -> None:
+        """So is it while somebody's container with our label and that name comes and goes."""
+        static = self.registry.publish("demo", rules=AccessRules(), state=NetworkState.ONLINE, targets=())
+        self.nodes.tell(NodeEvent(node=NodeId("demo"), kind=NodeEventKind.STARTED, container_id="stray"))
+        self.failed(self.orchestrator.create_network(CreateNetwork(network="demo")), NetworkExistsError)
+        self.clock.advance(1)
         self.assertIs(self.registry.route("demo"), static)
 
     def test_long_texts(self) -> None:
@@ -282,6 +300,31 @@ class TellingTests(OrchestratorTestCase):
         self.assertEqual((details.state, details.desired_state), ("online", "online"))
         self.assertIsNone(details.swarm_key)
         self.failed(self.orchestrator.get_network(GetNetwork(network="nobody")), NetworkNotFoundError)
+
+    def test_static(self) -> None:
+        """A static network is nobody's to command: each method says what it is, and where its node is."""
+        node = make_target("10.0.0.9")
+        static = self.registry.publish("static", rules=AccessRules(), state=NetworkState.ONLINE, targets=(node,))
+        name = NetworkName(network="static")
+        orchestrator = self.orchestrator
+        asking: list[Deferred[Any]] = [
+            orchestrator.get_network(GetNetwork(network="static")),
+            orchestrator.start_network(name),
+            orchestrator.stop_network(name),
+            orchestrator.remove_network(name),
+            orchestrator.network_stats(name),
+            orchestrator.network_diagnostics(name),
+            orchestrator.update_network(UpdateNetwork(network="static", users=["eve"])),
+            orchestrator.delete_network(DeleteNetwork(network="static", remove=True)),
+        ]
+        for asked in asking:
+            error = str(self.failed(asked, ConflictError))
+            self.assertIn("static (api 10.0.0.9:5001, gateway 10.0.0.9:8080): edge.static names it", error)
+        self.assertEqual(self.successResultOf(orchestrator.list_networks(ListNetworks())).networks, [])
+        orchestrator.target_unreachable("static", static.generation)
+        self.clock.advance(100)
+        self.assertIs(self.registry.route("static"), static)
+        self.assertEqual(self.nodes.calls[-1], ("nodes", ""))
 
     def test_list(self) -> None:
         """All networks by name, without swarm keys."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from zope.interface.verify import verifyObject
 
 from nexus.errors import ConflictError, DatabaseError, EngineUnreachableError, NodeNotReadyError
@@ -220,6 +220,21 @@ class StartUpFaultTests(OrchestratorTestCase):
             self.clock.advance(1)
         self.assertLess(self.calls("nodes"), 10 + 3600 / TIMINGS.retry_max_s)
         self.assertGreater(self.calls("nodes"), 3600 / TIMINGS.retry_max_s - 5)
+
+    def test_told_once(self) -> None:
+        """That the engine is away is logged once, and that it is back."""
+        self.nodes.go_away()
+        with capturedLogs() as events:
+            self.restart()
+            for _ in range(600):
+                self.clock.advance(1)
+            away = [formatEvent(event) for event in events]
+            self.nodes.come_back()
+            for _ in range(120):
+                self.clock.advance(1)
+        self.assertEqual(len(away), 1, away)
+        self.assertIn("the engine does not answer", str(away[0]))
+        self.assertEqual([formatEvent(event) for event in events[1:]], ["the engine answers"])
 
     def test_leases_before_commands(self) -> None:
         """A start that comes before the engine was ever listed does not take what a running container holds."""

@@ -1,4 +1,4 @@
-"""What the edge counts. Plain numbers, read by whoever shows them."""
+"""What the edge counts. Plain numbers: the edge counts up, `EdgeStats` of the control API shows them all."""
 
 from __future__ import annotations
 
