@@ -36,6 +36,7 @@ from nexus.ipfs.swarm_key import check_swarm_key, generate_swarm_key, swarm_key_
 from nexus.leases import Leases, dynamic_part, is_tcp_port_free
 from nexus.listening import BoundTCP, BoundUnix, bind, describe
 from nexus.log_level import LogLevelService
+from nexus.monotonic_clock import MonotonicClock
 from nexus.orchestrator.orchestrator import Orchestrator
 from nexus.reactor import native_loop
 from nexus.registry import Registry
@@ -204,7 +205,8 @@ class NexusService(MultiService):
         return Edge(
             config=config.edge,
             instance=config.instance,
-            clock=self._reactor,
+            clock=MonotonicClock(self._reactor),
+            now=time.time,
             registry=self._registry,
             verifier=TokenVerifier(config.jwt, config.secrets.jwt, time.time, config.edge.domain),
             status=orchestrator,

@@ -28,6 +28,7 @@ class EdgeContext:
     """Made once, by `Edge`.
 
     :param pseudonym: this edge's name in Via (RFC 9110 section 7.6.3).
+    :param now: the time of day, in seconds since the epoch.
     :ivar is_draining: no connection is kept alive any more.
     :ivar client_closed: called after each client connection that closes.
     """
@@ -38,6 +39,7 @@ class EdgeContext:
         config: EdgeConfig,
         pseudonym: bytes,
         clock: IReactorTime,
+        now: Callable[[], float],
         admission: Admission,
         pool: UpstreamPool,
         status: INetworkStatus,
@@ -47,6 +49,7 @@ class EdgeContext:
         self.config = config
         self.pseudonym = pseudonym
         self.clock = clock
+        self._now = now
         self.admission = admission
         self.pool = pool
         self.status = status
@@ -59,7 +62,7 @@ class EdgeContext:
 
     def date(self) -> bytes:
         """The Date field's value now (RFC 9110 section 5.6.7)."""
-        second = int(self.clock.seconds())
+        second = int(self._now())
         if second != self._date_second:
             self._date_second = second
             self._date = formatdate(second, usegmt=True).encode("ascii")

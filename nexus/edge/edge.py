@@ -33,7 +33,8 @@ class Edge:
     """A reverse proxy for the networks of `registry`.
 
     :param instance: this Nexus's name; with `nexus-` before it, its name in Via.
-    :param clock: times every phase; its seconds are since the epoch, as a reactor's are, and dates are told by them.
+    :param clock: times every phase.
+    :param now: the time of day, in seconds since the epoch, for dates; without it the clock's seconds are taken for it.
     :param status: asked for what `status` and `swarm` answer, and told of targets that do not accept connections.
     :param connect: makes the endpoint that dials an address, without resolving names. Its own timeout, if any, should
         be longer than `config.connect_timeout_s`, which the edge times itself.
@@ -51,6 +52,7 @@ class Edge:
         verifier: TokenVerifier,
         status: INetworkStatus,
         connect: Callable[[Address], IStreamClientEndpoint],
+        now: Callable[[], float] | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -64,6 +66,7 @@ class Edge:
             config=config,
             pseudonym=pseudonym,
             clock=clock,
+            now=clock.seconds if now is None else now,
             admission=Admission(config.domain, pseudonym, registry, verifier),
             pool=self._pool,
             status=status,
