@@ -77,8 +77,8 @@ def find_head_end(buffer: bytes, scanned: int, bytes_max: int) -> int:
             raise MalformedError("the head holds bytes that no head may hold")
         return 0
     if b"\r\n" not in buffer[:bytes_max]:
-        raise MalformedError("the request target is too long", 414)
-    raise MalformedError("the header fields are too long", 431)
+        raise MalformedError("the request target is too long", 414, "head_bytes_max")
+    raise MalformedError("the header fields are too long", 431, "head_bytes_max")
 
 
 def skip_empty_lines(buffer: bytes, skipped: int) -> tuple[bytes, int]:
@@ -109,7 +109,7 @@ def parse_request_head(head: bytes, fields_max: int) -> RequestHead:
     method, target, minor = match.groups()
     del lines[0]
     if len(lines) > fields_max:
-        raise MalformedError("there are too many header fields", 431)
+        raise MalformedError("there are too many header fields", 431, "headers_max")
     known, rest = sort_request_fields(lines)
     if method not in METHODS:
         raise MalformedError("the method is not implemented", 501)
