@@ -115,6 +115,7 @@ subnet = $subnet
 
 [log]
 # level = "info"
+# blocked_loop_s = 0.5
 """)
 
 

@@ -178,9 +178,10 @@ class JWTConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
-    """What is logged: `debug`, `info`, `warn`, `error`."""
+    """What is logged: `debug`, `info`, `warn`, `error`; and how long the reactor's loop may stand still unsaid."""
 
     level: LogLevel = "info"
+    blocked_loop_s: Annotated[float, Between(0.05, 3600)] = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
