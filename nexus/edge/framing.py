@@ -26,8 +26,8 @@ TRAILERS_MAX: Final = 100
 _LENGTH_MAX: Final = 2**63 - 1
 
 _CONTENT_LENGTH: Final = re.compile(rb"[0-9]{1,19}")
-_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*)?")
-_PARTIAL_CHUNK_LINE: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?)?")
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})([\t ]*;[\t\x20-\x7e\x80-\xff]*)?")
+_PARTIAL_CHUNK_LINE: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:\r?|[\t ]+|[\t ]*;[\t\x20-\x7e\x80-\xff]*\r?))?")
 _NEVER_IN_TRAILERS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 
 
@@ -81,8 +81,8 @@ class CloseBody:
 
 
 class ChunkedBody:
-    """A chunked body (section 7.1): 1*HEXDIG sizes of at most 16 digits, CRLF exactly, extensions overlooked and
-    bounded, trailers kept apart from the header.
+    """A chunked body (section 7.1): 1*HEXDIG sizes of at most 16 digits, CRLF exactly, extensions (and the white space
+    before them) overlooked and bounded, trailers kept apart from the header.
 
     :ivar trailers: complete when `done`.
     """

@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 LEADING_EMPTY_LINES_MAX: Final = 2
 """Empty lines before a request line that are overlooked (RFC 9112 section 2.2)."""
 
-METHODS: Final = frozenset(
-    b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY "
-    b"ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY LABEL LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF "
-    b"MKWORKSPACE MOVE ORDERPATCH PROPFIND PROPPATCH REBIND REPORT SEARCH UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE "
-    b"UPDATEREDIRECTREF VERSION-CONTROL".split()
-)
-"""What is implemented, in that a node is asked: the registered methods (RFC 9110 section 16.1.1)."""
-
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?")
 _OTHER_VERSION: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/(?!1\.[01]\Z)[0-9]\.[0-9]")
@@ -77,8 +69,8 @@ def find_head_end(buffer: bytes, scanned: int, bytes_max: int) -> int:
             raise MalformedError("the head holds bytes that no head may hold")
         return 0
     if b"\r\n" not in buffer[:bytes_max]:
-        raise MalformedError("the request target is too long", 414, "head_bytes_max")
-    raise MalformedError("the header fields are too long", 431, "head_bytes_max")
+        raise MalformedError("the request target is too long", 414)
+    raise MalformedError("the header fields are too long", 431)
 
 
 def skip_empty_lines(buffer: bytes, skipped: int) -> tuple[bytes, int]:
@@ -97,7 +89,9 @@ def skip_empty_lines(buffer: bytes, skipped: int) -> tuple[bytes, int]:
 def parse_request_head(head: bytes, fields_max: int) -> RequestHead:
     """The request whose complete head, up to and with its empty line, is `head`.
 
-    :raises MalformedError: 400, 431 (too many fields), 501 (unknown method), 505 (another version).
+    Its method may be any token: what a node does with one is the node's business (RFC 9110 section 9.1).
+
+    :raises MalformedError: 400, 431 (too many fields), 505 (another version).
     """
     lines = head[:-4].split(b"\r\n")
     line = lines[0]
@@ -109,10 +103,8 @@ def parse_request_head(head: bytes, fields_max: int) -> RequestHead:
     method, target, minor = match.groups()
     del lines[0]
     if len(lines) > fields_max:
-        raise MalformedError("there are too many header fields", 431, "headers_max")
+        raise MalformedError("there are too many header fields", 431)
     known, rest = sort_request_fields(lines)
-    if method not in METHODS:
-        raise MalformedError("the method is not implemented", 501)
     return RequestHead(method, target, 1 if minor == b"1" else 0, known, rest)
 
 

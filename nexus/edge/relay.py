@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from nexus.edge.client_connection import ClientConnection
     from nexus.edge.context import EdgeContext
     from nexus.edge.heads import RequestHead, ResponseHead
-    from nexus.edge.limits import NetworkUse
     from nexus.edge.node_connection import NodeConnection
 
 log = Logger()
@@ -55,10 +54,9 @@ class Relay(RequestRelay):
         framing: int,
         disposition: Disposition,
         destination: Destination,
-        use: NetworkUse,
     ) -> None:
         RequestRelay.__init__(
-            self, context, client, head=head, framing=framing, disposition=disposition, destination=destination, use=use
+            self, context, client, head=head, framing=framing, disposition=disposition, destination=destination
         )
         config = context.config
         self._reader = ResponseReader(head.method, config.head_bytes_max, config.headers_max, self._upgrade_key)
@@ -140,7 +138,7 @@ class Relay(RequestRelay):
         if not has_begun and self._may_retry and node.is_reused:
             # It closed an idle connection as we used it: no part of the request was taken (RFC 9110 section 9.2.2).
             self._context.counters.retries += 1
-            self._dial = self._upstream.dial(self, self._may_retry)
+            self._dial = self._upstream.dial(self)
         else:
             self._fail(answers.BAD_RESPONSE if has_begun else answers.NODE_GONE, "node_gone")
 
@@ -222,8 +220,8 @@ class Relay(RequestRelay):
             self._watch_node()
 
     def _watch_node(self) -> None:
-        """Time a response, while it is the node that we wait for; by default an RPC call may be silent for hours. A
-        node that has answered, and not taken the rest of the request, is given its time whoever it is."""
+        """Time a gateway's response, while it is the node that we wait for. RPC calls may be silent for hours. A node
+        that has answered, and not taken the rest of the request, is given its time whoever it is."""
         node = self._node
         if node is None:
             return
@@ -234,18 +232,15 @@ class Relay(RequestRelay):
             else:
                 node.timer.stop()
             return
+        if self._disposition.feature is not Feature.GATEWAY:
+            return
         waits_for_node = self._is_request_done or node.write_blocked or self._awaits_continue
-        is_gateway = self._disposition.feature is Feature.GATEWAY
-        if self._is_head_sent:
-            phase, seconds = Phase.NODE_IDLE, config.gateway_idle_timeout_s if is_gateway else config.api_idle_timeout_s
-        elif is_gateway:
-            phase, seconds = Phase.FIRST_BYTE, config.gateway_first_byte_timeout_s
-        else:
-            phase, seconds = Phase.FIRST_BYTE, config.api_first_byte_timeout_s
-        if seconds and waits_for_node and not self._client.write_blocked:
-            node.timer.start(phase, seconds)
-        else:
+        if not waits_for_node or self._client.write_blocked:
             node.timer.stop()
+        elif self._is_head_sent:
+            node.timer.start(Phase.NODE_IDLE, config.gateway_idle_timeout_s)
+        else:
+            node.timer.start(Phase.FIRST_BYTE, config.gateway_first_byte_timeout_s)
 
     # Ends.
 
@@ -260,15 +255,12 @@ class Relay(RequestRelay):
 
     def timed_out(self, phase: Phase) -> None:
         """Client or node was given its time."""
-        self._give_up(answers.BODY_TIMEOUT if phase is Phase.BODY else answers.NODE_TIMEOUT, phase.value)
-
-    def _give_up(self, answer: Answer, ended: str) -> None:
         if self._is_response_done:
             # The client has its answer, and gets to read it.
             self._release()
-            self._finish(ended)
-        else:
-            self._fail(answer, ended)
+            self._finish(phase.value)
+            return
+        self._fail(answers.BODY_TIMEOUT if phase is Phase.BODY else answers.NODE_TIMEOUT, phase.value)
 
     def _fail(self, answer: Answer, ended: str) -> None:
         if self._is_head_sent:

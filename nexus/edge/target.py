@@ -23,7 +23,7 @@ HOST_BYTES_MAX: Final = 255 + len(":65535")
 _AUTHORITY: Final = re.compile(
     rb"(\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2}){1,255})(?::([0-9]{0,5}))?"
 )
-_ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
+_ABSOLUTE_FORM: Final = re.compile(rb"(http|https)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _PATH_FORM: Final = re.compile(rb"(/networks?/([^/?]+)/([^/?]+))([^?]*)(\?.*)?")
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _FEATURES: Final = {feature.value: feature for feature in Feature}
@@ -120,17 +120,22 @@ def _parse_labels(labels: list[str], port: bytes) -> Site | None:
 
 def origin_form(target: bytes, authority: bytes) -> bytes:
     """The request target in origin-form. Absolute-form is taken where it names the same authority as Host does, so
-    that nobody before or behind us can route by the other one (RFC 9112 section 3.2.2).
+    that nobody before or behind us can route by the other one (RFC 9112 section 3.2.2). The default port is the same
+    as none (RFC 9110 section 4.2.3).
 
     :raises MalformedError: 400 otherwise.
     """
     if target.startswith(b"/"):
         return target
     match = _ABSOLUTE_FORM.fullmatch(target)
-    if match is None or match[1].lower() != authority.lower():
+    if match is None or _normalised(match[2], match[1]) != _normalised(authority, match[1]):
         raise MalformedError("the request target is not one of this Host")
-    path = match[2]
+    path = match[3]
     return path if path.startswith(b"/") else b"/" + path
+
+
+def _normalised(authority: bytes, scheme: bytes) -> bytes:
+    return authority.lower().removesuffix(b":443" if len(scheme) == len(b"https") else b":80").removesuffix(b":")
 
 
 def resolve(target: bytes, authority: bytes, domain: str) -> Target | Redirect | None:

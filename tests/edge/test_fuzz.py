@@ -15,8 +15,9 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from nexus.model import NetworkState, NetworkStatus
 from nexus.registry import Registry
-from tests.edge import hostile
 from tests.edge.fakes import CHUNKED_HEAD, OK_EMPTY, EdgeTestCase, FakeStatus
+from tests.edge.hostile.table import REQUESTS
+from tests.edge.hostile.table import RESPONSES as ANSWERS
 from tests.edge.memory import MemoryNetwork, Peer
 
 SEEDS = 1000
@@ -55,12 +56,8 @@ RESPONSES = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n",
     b"y" * 50_000,
 )
-HOSTILE_REQUESTS = [case.data for case in hostile.HOSTILE_REQUESTS if len(case.data) < 2000] + [
-    hostile.CHUNKED + body for _, _, body in hostile.HOSTILE_CHUNKS
-]
-HOSTILE_RESPONSES = [case.data for case in hostile.HOSTILE_RESPONSES if len(case.data) < 2000] + [
-    CHUNKED_HEAD + b"\r\n" + body for _, _, body in hostile.HOSTILE_CHUNKS
-]
+HOSTILE_REQUESTS = [case.data for case in REQUESTS if len(case.data) < 2000]
+HOSTILE_RESPONSES = [case.data for case in ANSWERS if len(case.data) < 2000]
 
 
 class FuzzTests(EdgeTestCase):

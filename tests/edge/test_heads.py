@@ -12,7 +12,8 @@ from nexus.edge.fields import Known, Rest, line_name, line_value
 from nexus.edge.framing import request_framing, response_framing
 from nexus.edge.heads import find_head_end, parse_request_head, parse_response_head
 from nexus.edge.target import origin_form
-from tests.edge import hostile
+from tests.edge.hostile.case import Kind
+from tests.edge.hostile.table import REQUESTS
 
 NAMES = (
     b"Host",
@@ -73,6 +74,11 @@ def write(first: bytes, lines: list[tuple[bytes, bytes, bytes]]) -> bytes:
     return first + b"\r\n" + b"".join(b"%b%b%b\r\n" % line for line in lines) + b"\r\n"
 
 
+def known_to_llhttp(head: bytes) -> bytes:
+    """The same request by a method that llhttp knows: it refuses all that it does not."""
+    return b"GET" + head[head.index(b" ") :]
+
+
 class Oracle:
     """Takes llhttp's calls."""
 
@@ -106,8 +112,8 @@ class OracleTests(SynchronousTestCase):
             return
         oracle = Oracle()
         parser = HttpRequestParser(oracle)
-        self.feed(parser, head)
-        self.assertEqual((request.method, request.target), (parser.get_method(), oracle.target))
+        self.feed(parser, known_to_llhttp(head))
+        self.assertEqual((request.method, request.target), (line.split(b" ")[0], oracle.target))
         self.assertEqual(f"1.{request.minor}", parser.get_http_version())
         self.compare(oracle.pairs, request.known, request.rest)
 
@@ -131,7 +137,9 @@ class OracleTests(SynchronousTestCase):
 
     def test_hostile(self) -> None:
         """No hostile request gets past the edge's reading that llhttp refuses."""
-        for case in hostile.HOSTILE_REQUESTS:
+        for case in REQUESTS:
+            if case.kind is Kind.PASSED:
+                continue
             try:
                 end = find_head_end(case.data, 0, 32 * 1024)
                 if not end:
@@ -141,7 +149,7 @@ class OracleTests(SynchronousTestCase):
                 origin_form(request.target, b"demo.gateway.localhost")
             except MalformedError:
                 continue
-            self.feed(HttpRequestParser(Oracle()), case.data[:end])
+            self.feed(HttpRequestParser(Oracle()), known_to_llhttp(case.data[:end]))
 
     def feed(self, parser: HttpRequestParser | HttpResponseParser, head: bytes) -> None:
         """Let llhttp read a head that the edge has taken."""
