@@ -40,6 +40,7 @@ from nexus.monotonic_clock import MonotonicClock
 from nexus.orchestrator.orchestrator import Orchestrator
 from nexus.reactor import native_loop
 from nexus.registry import Registry
+from nexus.reloading import ReloadService
 from nexus.static_networks import publish_static_networks
 from nexus.tokens import TokenVerifier
 
@@ -152,6 +153,7 @@ class NexusService(MultiService):
         site = control_factory(self._orchestrator, meter, config.secrets.control_key, self._reactor)
         for listening in self._bound_control:
             self._ports.append(await listening.accept(self._reactor, site))
+        ReloadService(self._reactor, config.source, self._registry).setServiceParent(self)  # type: ignore[no-untyped-call]
         # What was made up to now stays. Looking through 100,000 routes for garbage would stop the loop for 0.1 s.
         gc.collect()
         gc.freeze()

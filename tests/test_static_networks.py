@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from twisted.logger import capturedLogs, formatEvent
+
 from nexus.config.file import load
+from nexus.config.sections import StaticNetwork
 from nexus.config.static_file import read_static_networks
-from nexus.errors import ConfigError
+from nexus.errors import ConfigError, ConflictError
 from nexus.model import AccessRules, Address, NetworkState, RouteTarget
 from nexus.registry import Registry
 from nexus.secrets import Secret
-from nexus.static_networks import publish_static_networks
+from nexus.static_networks import publish_static_networks, replace_static_networks
 from tests.test_config import MINIMAL, ConfigTestCase
+from tests.test_registry import make_target
 
 DEMO = """
 [[edge.static]]
@@ -297,3 +302,75 @@ class ManyTests(StaticTestCase):
         self.assertEqual(len({id(route.rules) for route in routes}), 1)
         addresses = [address for route in routes for address in (route.targets[0].api, route.targets[0].gateway)]
         self.assertEqual(len({id(address.host) for address in addresses if address is not None}), 19)
+
+
+class ReplaceTests(StaticTestCase):
+    """The configuration is read anew while Nexus runs."""
+
+    def setUp(self) -> None:
+        """Three networks are routed."""
+        self.registry = self.publish(
+            file=self.file(
+                {"name": "same", "api": "10.0.0.1:1", "users": ["ann"]},
+                {"name": "changed", "api": "10.0.0.2:1", "users": ["ann"]},
+                {"name": "gone", "api": "10.0.0.3:1"},
+            )
+        )
+        self.before = {route.network: route for route in self.registry.routes()}
+        self.networks = self.read(
+            {"name": "same", "api": "10.0.0.1:1", "users": ["ann"]},
+            {"name": "changed", "api": "10.0.0.3:1", "users": ["ann"]},
+            {"name": "new", "gateway": "10.0.0.4:1"},
+        )
+
+    def read(self, *lines: Mapping[str, Any]) -> list[StaticNetwork]:
+        """The networks of a file with `lines`."""
+        return list(read_static_networks(self.load(environ={"NEXUS_EDGE__STATIC_FILE": self.file(*lines)})))
+
+    def replace(self) -> list[str]:
+        """Carry it out; what is logged."""
+        with capturedLogs() as events:
+            for _ in replace_static_networks(self.networks, self.registry):
+                pass
+        return [formatEvent(event) or "" for event in events]
+
+    def test_differences(self) -> None:
+        """What is new is routed, what is gone is not, what changed has a new generation, and what did not is left."""
+        self.assertEqual(self.replace(), ["static networks: 1 added, 1 changed, 1 removed, 3 in all"])
+        after = {route.network: route for route in self.registry.routes()}
+        self.assertEqual(set(after), {"same", "changed", "new"})
+        self.assertIs(after["same"], self.before["same"])
+        self.assertGreater(after["changed"].generation, self.before["changed"].generation)
+
+    def test_rules_alone(self) -> None:
+        """A change of rules disturbs no connection."""
+        self.networks = self.read({"name": "same", "api": "10.0.0.1:1", "users": ["bob"]})
+        self.replace()
+        (route,) = self.registry.routes()
+        self.assertEqual((route.generation, route.rules.users), (self.before["same"].generation, frozenset({"bob"})))
+
+    def test_freed_address(self) -> None:
+        """What has gone has gone before anything new is routed: an address is never two networks' at once."""
+        self.networks = self.read({"name": "heir", "api": "10.0.0.3:1"})
+        for _ in replace_static_networks(self.networks, self.registry):
+            known = {route.network for route in self.registry.routes()}
+            self.assertFalse({"heir", "gone"} <= known)
+
+    def test_name_on_record(self) -> None:
+        """A name that is on record is refused, and nothing is changed; the hosted network is as it was."""
+        hosted = self.registry.publish("new", rules=AccessRules(), state=NetworkState.OFFLINE, targets=())
+        self.assertRaises(ConflictError, self.replace)
+        self.assertEqual({route.network: route for route in self.registry.routes()}, {**self.before, "new": hosted})
+
+    def test_name_taken_meanwhile(self) -> None:
+        """So is one that is created on the way: it keeps its name, and the log tells."""
+        self.networks = self.read({"name": "early", "api": "10.0.0.5:1"}, {"name": "late", "api": "10.0.0.6:1"})
+        node = replace(make_target(), container_id="a-container")
+        with capturedLogs() as events:
+            for _ in replace_static_networks(self.networks, self.registry):
+                if self.registry.route("early") is not None and self.registry.route("late") is None:
+                    hosted = self.registry.publish(
+                        "late", rules=AccessRules(), state=NetworkState.ONLINE, targets=(node,)
+                    )
+        self.assertIs(self.registry.route("late"), hosted)
+        self.assertIn("network late was created meanwhile", str(formatEvent(events[0])))

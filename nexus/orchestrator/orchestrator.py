@@ -242,7 +242,7 @@ class Orchestrator:
         route = self._lifecycles.static_route(network)
         if route is not None:
             where = "; ".join(views.target(target) for target in route.targets)
-            raise ConflictError(network, f"it is static ({where}): edge.static names it, and its node is not Nexus's")
+            raise ConflictError(network, f"it is static ({where}): change it in the configuration (edge.static)")
 
     async def _known(self, name: str) -> Lifecycle:
         """The lifecycle of a network on record. :raises NetworkNotFoundError: :raises ConflictError: for a static."""

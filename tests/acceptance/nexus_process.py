@@ -99,11 +99,12 @@ class NexusProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *, wait: bool = True) -> None:
-        """Run `twistd -n nexus` and wait until its control socket answers."""
+    def start(self, *, wait: bool = True, reactor: str | None = None) -> None:
+        """Run `twistd -n nexus`, on that reactor if one is named, and wait until its control socket answers."""
+        options = ["-n", "--pidfile=", *([] if reactor is None else [f"--reactor={reactor}"])]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(BIN / "twistd"), "-n", "--pidfile=", "nexus", "--config", str(self.config_path)],
+                [str(BIN / "twistd"), *options, "nexus", "--config", str(self.config_path)],
                 cwd=self.directory,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -135,6 +136,10 @@ class NexusProcess:
         status = self._end(signal.SIGTERM)
         if status not in (0, -signal.SIGTERM) or "nexus has stopped" not in self.log_tail():
             raise AssertionError(f"nexus ended with {status}, not in an orderly way:\n{self.log_tail()}")
+
+    def hang_up(self) -> None:
+        """kill -HUP."""
+        os.kill(self.pid, signal.SIGHUP)
 
     def kill(self) -> None:
         """kill -9."""

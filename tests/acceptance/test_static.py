@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.acceptance.nexus_process import NexusProcess, RPCError, free_port
+from tests.acceptance.nexus_process import NexusProcess, RPCError, free_port, wait_for
 
 BEARER = "the-nodes-own-bearer"
 
@@ -51,6 +51,7 @@ class StaticTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.nexus = self.make_nexus()
+        self.directory = self.nexus.directory
 
     def make_nexus(self, **edge: Any) -> NexusProcess:
         """One that is not started yet, with more keys for `edge`."""
@@ -78,7 +79,7 @@ class StaticTestCase(SynchronousTestCase):
 
     def write_file(self, networks: Iterable[dict[str, Any]]) -> Path:
         """A file of networks, its owner's alone."""
-        path = self.nexus.directory / "networks.jsonl"
+        path = self.directory / "networks.jsonl"
         path.touch(mode=0o600)
         path.write_text("".join(json.dumps(network) + "\n" for network in networks))
         return path
@@ -164,6 +165,63 @@ class ServingTests(StaticTestCase):
         self.assertEqual((error.code, error.data["error"]), (-32006, "EngineUnreachableError"))
         self.assertIn("there is no socket at /nonexistent/docker.sock", error.message)
         self.assertEqual([one["network"] for one in self.nexus.rpc("ListNetworks")["networks"]], ["hosted"])
+
+
+class ReloadTests(StaticTestCase):
+    """kill -HUP."""
+
+    def setUp(self) -> None:
+        """A file with one network, and a table with another."""
+        super().setUp()
+        self.node = self.make_node()
+        self.networks = self.write_file([{"name": "first", "gateway": self.node, "gateway_public": True}])
+        self.nexus = self.make_nexus(static_file=str(self.networks))
+        self.add_table(name="table", gateway=self.node, gateway_public=True)
+
+    def reload(self, words: str) -> str:
+        """Send the signal; the line of the log that says `words` then."""
+        self.nexus.hang_up()
+
+        def line() -> str:
+            return next((line for line in self.nexus.log_tail(1000).splitlines() if words in line), "")
+
+        told: str = wait_for(words, line)
+        return told
+
+    def routed(self, *names: str) -> list[bool]:
+        """Whether each is served."""
+        return [self.ask(f"{name}.gateway.localhost", "/ipfs/cid")[0] == 200 for name in names]
+
+    def test_other_networks(self) -> None:
+        """What file and configuration say now is routed, and nothing else."""
+        self.nexus.start()
+        self.write_file([{"name": "second", "gateway": self.node, "gateway_public": True}])
+        self.add_table(name="table-2", gateway=self.node, gateway_public=True)
+        self.reload("2 added, 0 changed, 1 removed, 3 in all")
+        self.assertEqual(self.routed("first", "second", "table", "table-2"), [False, True, True, True])
+
+    def test_mistake(self) -> None:
+        """A mistake is one line of the log, and all stays as it was."""
+        self.nexus.start()
+        self.write_file([{"name": "second", "gateway": "localhost:1"}])
+        told = self.reload("the static networks stay as they are")
+        self.assertIn(f"{self.networks}:1: gateway: 'localhost:1' is not an IP address", told)
+        self.assertEqual(self.routed("first", "table"), [True, True])
+        self.assertNotIn("Traceback", self.nexus.log_tail(1000))
+
+    def test_name_on_record(self) -> None:
+        """So is a name that is on record."""
+        self.nexus.start()
+        self.nexus.rpc("CreateNetwork", network="second")
+        self.write_file([{"name": "second", "gateway": self.node}])
+        self.assertIn("'second': it is on record", self.reload("the static networks stay as they are"))
+        self.assertEqual(self.routed("first", "table"), [True, True])
+
+    def test_on_another_reactor(self) -> None:
+        """The signal is heard on Twisted's own reactor as well."""
+        self.nexus.start(reactor="epoll")
+        self.write_file([])
+        self.reload("0 added, 0 changed, 1 removed, 1 in all")
 
 
 class FileTests(StaticTestCase):

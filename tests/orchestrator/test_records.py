@@ -319,7 +319,9 @@ class TellingTests(OrchestratorTestCase):
         ]
         for asked in asking:
             error = str(self.failed(asked, ConflictError))
-            self.assertIn("static (api 10.0.0.9:5001, gateway 10.0.0.9:8080): edge.static names it", error)
+            self.assertIn(
+                "static (api 10.0.0.9:5001, gateway 10.0.0.9:8080): change it in the configuration (edge.static)", error
+            )
         self.assertEqual(self.successResultOf(orchestrator.list_networks(ListNetworks())).networks, [])
         orchestrator.target_unreachable("static", static.generation)
         self.clock.advance(100)
