@@ -2,6 +2,8 @@
 #   make up      from nothing to a private IPFS network that works (EDGE_PORT=8081, CONTROL_PORT=7601: other ports)
 #   make down    stop the daemon; the networks' nodes keep running
 #   make clean   remove all that `make up` made, after asking (YES=1: without asking)
+#   make bench   the edge beside other proxies, for 20 minutes; writes docs/performance.md (ROUNDS=3 ONLY=small,jwt: less
+#                of it; REPORT=1: writes the document again from the last results)
 #   make test    every test;  make test TESTS=tests.test_config: some;  .ci/run: tests and all other checks
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
@@ -13,7 +15,7 @@ ifneq ($(DOCKER_HOST),)
 export NEXUS_CONTAINERS__SOCKET ?= $(DOCKER_HOST)
 endif
 
-.PHONY: up down clean test venv engine image lint types imports docs
+.PHONY: up down clean test venv engine image lint types imports docs bench
 
 up: engine image
 	@$(PYTHON) -m tools.daemon start
@@ -36,6 +38,10 @@ engine: venv
 
 image: engine
 	@tools/ensure_image.sh
+
+bench: venv
+	@tools/ensure_bench.sh
+	@$(PYTHON) -m benchmarks.edge $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report)
 
 lint: venv
 	@.venv/bin/ruff check

@@ -1,0 +1,123 @@
+"""How long small requests take at a modest rate, at rest and while nodes start and stop through the control API.
+
+Nexus and HAProxy have requests in turns, in the same seconds, on the same core.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from benchmarks.edge.backend import SMALL_BODY
+from benchmarks.edge.control import call
+from benchmarks.edge.loads import GATEWAY_PATH
+from benchmarks.edge.measuring import Bench, Sample
+from benchmarks.edge.nexus_proxy import IMAGE, Nexus
+from benchmarks.edge.pacing import Latencies, Pace, PaceError
+from benchmarks.edge.peers import HAProxy
+from benchmarks.edge.processes import ROOT, pinned
+from benchmarks.edge.proxies import GATEWAY_HOST
+
+PER_S: Final = 500.0
+QUIET_S: Final = 10.0
+CYCLES: Final = 3
+NODES: Final = 3
+"""So many nodes start, and then stop, at once; as often as `CYCLES` says."""
+
+
+def missing() -> str:
+    """Why nodes cannot be run here; empty where they can."""
+    command = ["docker", "image", "inspect", "--format", "{{.Id}}", IMAGE]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no Docker engine answers: {error}"
+    return "" if done.returncode == 0 else done.stderr.strip() or f"no image {IMAGE}"
+
+
+def run(bench: Bench, nexus: Nexus, haproxy: HAProxy) -> dict[str, dict[str, Sample]]:
+    """The samples of both phases, by scenario and proxy.
+
+    :raises PaceError: where a request was not answered as it should have been.
+    :raises ControlError: where a node could not be started or stopped.
+    """
+    quiet = _paced(bench, (nexus, haproxy), lambda: time.sleep(QUIET_S))
+    lag_quiet_ms = lag_ms(nexus.control_socket)
+    busy = _paced(bench, (nexus, haproxy), lambda: start_and_stop(nexus.control_socket))
+    quiet[Nexus.name]["lag_ms"] = lag_quiet_ms
+    busy[Nexus.name]["lag_ms"] = lag_ms(nexus.control_socket)
+    return {"latency_quiet": quiet, "latency_busy": busy}
+
+
+def lag_ms(control_socket: Path) -> float:
+    """The most that the loop was late since this was asked last, as the daemon says."""
+    return float(call(control_socket, "EdgeStats")["loop_lag_max_s"]) * 1000
+
+
+def _paced(bench: Bench, proxies: tuple[Nexus | HAProxy, ...], meanwhile: Callable[[], None]) -> dict[str, Sample]:
+    pace = Pace(
+        ports=tuple(proxy.ports.plain for proxy in proxies),
+        request=f"GET {GATEWAY_PATH} HTTP/1.1\r\nHost: {GATEWAY_HOST}\r\n\r\n",
+        per_s=PER_S,
+        answer_end=SMALL_BODY.decode(),
+    )
+    command = [sys.executable, "-m", "benchmarks.edge.pacing", json.dumps(asdict(pace))]
+    with subprocess.Popen(
+        pinned(command, bench.cores.others),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as client:
+        try:
+            meanwhile()
+            output, errors = client.communicate(timeout=30)
+        finally:
+            client.kill()
+    if client.returncode != 0:
+        raise PaceError(errors.strip())
+    told = [Latencies(**each) for each in json.loads(output)]
+    return {
+        proxy.name: {"p50_ms": each.p50_ms, "p99_ms": each.p99_ms, "max_ms": each.max_ms, "count": each.requests}
+        for proxy, each in zip(proxies, told, strict=True)
+    }
+
+
+def start_and_stop(control_socket: Path) -> None:
+    """Start some nodes at once, stop them at once, and so on.
+
+    :raises ControlError: where one could not be.
+    """
+    names = [f"node{number}" for number in range(NODES)]
+    for name in names:
+        call(control_socket, "CreateNetwork", network=name)
+    for _ in range(CYCLES):
+        for method in ("StartNetwork", "StopNetwork"):
+            _at_once(control_socket, method, names)
+    _at_once(control_socket, "RemoveNetwork", names)
+
+
+def _at_once(control_socket: Path, method: str, names: list[str]) -> None:
+    failures: list[Exception] = []
+
+    def one(name: str) -> None:
+        try:
+            call(control_socket, method, network=name)
+        except Exception as error:  # told by the thread that waits for this one
+            failures.append(error)
+
+    threads = [threading.Thread(target=one, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

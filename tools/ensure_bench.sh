@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes sure that what `make bench` compares and draws with is there: other proxies and a load generator from Debian, and
+# the plotting library in .venv, which must exist.
+source "$(dirname "$0")/common.sh"
+
+packages=()
+command -v wrk >/dev/null || packages+=(wrk)
+command -v haproxy >/dev/null || packages+=(haproxy)
+command -v nginx >/dev/null || packages+=(nginx)
+command -v caddy >/dev/null || packages+=(caddy)
+{ command -v taskset && command -v setpriv; } >/dev/null || packages+=(util-linux)
+if [ ${#packages[@]} -gt 0 ]; then
+  # Debian starts servers when it installs them; these are only to be there (invoke-rc.d(8)).
+  policy=/usr/sbin/policy-rc.d
+  if is_root && [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '%s\n' '#!/bin/sh' 'exit 101' >$policy
+    chmod 755 $policy
+  fi
+  ensure_packages "${packages[@]}"
+fi
+
+.venv/bin/python -c 'import matplotlib' 2>/dev/null && exit 0
+one_at_a_time
+say "Installing the plotting library into .venv"
+.venv/bin/python -m pip install --disable-pip-version-check --no-input --constraint requirements-dev.lock \
+  --config-settings editable_mode=compat --editable '.[dev,bench]' >var/pip.log 2>&1 ||
+  fail_with_log var/pip.log "pip could not install the plotting library; all is in var/pip.log"
