@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 class Counters:
     """Since the start, but for `_open` and `_in_flight`, which are now. Bytes are payload.
 
+    :ivar connections_refused: connections that were answered and closed as they came, by the limit that they met.
+    :ivar upstream_waits: requests that had to wait for one of a node's connections.
     :ivar answers: the edge's own answers, by status.
     :ivar ended: requests by how they ended, as the access log says it.
     """
@@ -23,8 +25,11 @@ class Counters:
     dials_failed: int = 0
     node_connections_open: int = 0
     node_connections_reused: int = 0
+    upstream_waits: int = 0
+    upstream_waits_open: int = 0
     retries: int = 0
     tunnels: int = 0
     tunnels_open: int = 0
+    connections_refused: dict[str, int] = field(default_factory=dict)
     answers: dict[int, int] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)

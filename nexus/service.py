@@ -36,8 +36,10 @@ from nexus.ipfs.swarm_key import check_swarm_key, generate_swarm_key, swarm_key_
 from nexus.leases import Leases, dynamic_part, is_tcp_port_free
 from nexus.listening import BoundTCP, BoundUnix, bind, describe
 from nexus.log_level import LogLevelService
+from nexus.loop_watch import LoopWatch
 from nexus.monotonic_clock import MonotonicClock
 from nexus.orchestrator.orchestrator import Orchestrator
+from nexus.process import ProcessSettings
 from nexus.reactor import native_loop
 from nexus.registry import Registry
 from nexus.reloading import ReloadService
@@ -79,6 +81,7 @@ def make_service(config: Config, reactor: Any) -> IService:
         raise
     service = MultiService()  # type: ignore[no-untyped-call]
     LogLevelService(config.log.level).setServiceParent(service)  # type: ignore[no-untyped-call]
+    ProcessSettings().setServiceParent(service)  # type: ignore[no-untyped-call]
     NexusService(config, reactor, edge, control, registry).setServiceParent(service)  # type: ignore[no-untyped-call]
     return service
 
@@ -134,6 +137,8 @@ class NexusService(MultiService):
         self._orchestrator: Orchestrator | None = None
         self._edge: Edge | None = None
         self._starting: Deferred[None] | None = None
+        self._loop_watch = LoopWatch(reactor, blocked_s=config.log.blocked_loop_s)
+        self._loop_watch.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
         """Start. What fails now ends the process, with one clear line in the log."""

@@ -35,14 +35,26 @@ listen = [$edge_listen]
 # domain = "localhost"
 # upstreams_max = 1024
 # idle_connections_per_upstream = 128
+# client_connections_max = 20000
+# connections_per_client_max = 1024
+# connections_per_network_max = 8192
+# requests_per_network_max = 1024
+# upstream_connections_max = 256
+# upstream_queue_max = 256
+# upstream_queue_timeout_s = 10.0
 # head_bytes_max = 32768
+# target_bytes_max = 28672
+# request_body_bytes_max = 0
 # headers_max = 100
 # head_timeout_s = 10.0
 # keep_alive_timeout_s = 75.0
 # body_idle_timeout_s = 60.0
+# send_timeout_s = 300.0
 # connect_timeout_s = 3.0
 # gateway_first_byte_timeout_s = 60.0
 # gateway_idle_timeout_s = 60.0
+# api_first_byte_timeout_s = 0.0
+# api_idle_timeout_s = 0.0
 # upstream_idle_timeout_s = 4.0
 # drain_timeout_s = 10.0
 # tunnel_idle_timeout_s = 3600.0
@@ -103,6 +115,7 @@ subnet = $subnet
 
 [log]
 # level = "info"
+# blocked_loop_s = 0.5
 """)
 
 

@@ -30,6 +30,7 @@ from nexus.config.values import (
     NodeBearer,
     Origin,
     Seconds,
+    SecondsOrOff,
     UserName,
 )
 from nexus.errors import InvalidError
@@ -82,14 +83,26 @@ class EdgeConfig:
     domain: Domain = "localhost"
     upstreams_max: Count = 1024
     idle_connections_per_upstream: Annotated[int, Between(0, 10_000)] = 128
+    client_connections_max: Count = 20_000
+    connections_per_client_max: Annotated[int, Between(0, 1_000_000)] = 1024
+    connections_per_network_max: Count = 8192
+    requests_per_network_max: Count = 1024
+    upstream_connections_max: Count = 256
+    upstream_queue_max: Annotated[int, Between(0, 1_000_000)] = 256
+    upstream_queue_timeout_s: Seconds = 10.0
     head_bytes_max: Annotated[int, Between(1024, 1024 * 1024)] = 32 * 1024
+    target_bytes_max: Annotated[int, Between(256, 1024 * 1024)] = 28 * 1024
+    request_body_bytes_max: Annotated[int, Between(0, 2**62)] = 0
     headers_max: Annotated[int, Between(10, 10_000)] = 100
     head_timeout_s: Seconds = 10.0
     keep_alive_timeout_s: Seconds = 75.0
     body_idle_timeout_s: Seconds = 60.0
+    send_timeout_s: Seconds = 300.0
     connect_timeout_s: Seconds = 3.0
     gateway_first_byte_timeout_s: Seconds = 60.0
     gateway_idle_timeout_s: Seconds = 60.0
+    api_first_byte_timeout_s: SecondsOrOff = 0.0
+    api_idle_timeout_s: SecondsOrOff = 0.0
     upstream_idle_timeout_s: Seconds = 4.0
     drain_timeout_s: Seconds = 10.0
     tunnel_idle_timeout_s: Seconds = 3600.0
@@ -165,9 +178,10 @@ class JWTConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
-    """What is logged: `debug`, `info`, `warn`, `error`."""
+    """What is logged: `debug`, `info`, `warn`, `error`; and how long the reactor's loop may stand still unsaid."""
 
     level: LogLevel = "info"
+    blocked_loop_s: Annotated[float, Between(0.05, 3600)] = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

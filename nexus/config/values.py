@@ -75,6 +75,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _IPV4 = r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 
 Seconds = Annotated[float, Between(0.01, 86_400)]
+SecondsOrOff = Annotated[float, Between(0, 86_400)]
 Count = Annotated[int, Between(1, 1_000_000)]
 
 Instance = Annotated[str, Matching(r"[a-z0-9]{1,9}", "1-9 characters of a-z and 0-9")]

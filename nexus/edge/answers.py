@@ -58,6 +58,15 @@ DIAL_TIMEOUT: Final = Answer(504, "The network's node did not accept a connectio
 NODE_TIMEOUT: Final = Answer(504, "The network's node did not answer in time.")
 HEAD_TIMEOUT: Final = Answer(408, "The request's head did not arrive in time.", closes=True)
 BODY_TIMEOUT: Final = Answer(408, "The request's body did not arrive in time.", closes=True)
+BODY_TOO_SLOW: Final = Answer(408, "The request's body arrives too slowly.", closes=True)
+BODY_TOO_LARGE: Final = Answer(413, "The request's body is larger than is taken here.", closes=True)
+TOO_MANY_CONNECTIONS: Final = Answer(
+    429, "The network has as many connections as it may.", ((b"Retry-After", b"5"),), closes=True
+)
+TOO_MANY_REQUESTS: Final = Answer(429, "The network has as many requests as it may.", ((b"Retry-After", b"1"),))
+QUEUE_FULL: Final = Answer(503, "Too many requests wait for the network's node.", ((b"Retry-After", b"1"),))
+QUEUE_TIMEOUT: Final = Answer(503, "The network's node was busy for too long.", ((b"Retry-After", b"1"),))
+DRAINING: Final = Answer(503, "This server is stopping.", ((b"Retry-After", b"5"),), closes=True)
 EXPECTATION_FAILED: Final = Answer(417, "The only expectation known here is 100-continue.")
 LOOP_DETECTED: Final = Answer(508, "The request has been here before.")
 TUNNEL_REFUSED: Final = Answer(

@@ -4,10 +4,14 @@ the record of a request's end."""
 from __future__ import annotations
 
 from email.utils import formatdate
+from math import inf
 from typing import TYPE_CHECKING
 
 from nexus.edge.access_log import log_request
 from nexus.edge.answers import payload_bytes, write_answer
+from nexus.edge.client_stream import LOOK_S
+from nexus.edge.limits import ClientTally, NetworkTally
+from nexus.edge.refusal import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +34,10 @@ class EdgeContext:
     :param pseudonym: this edge's name in Via (RFC 9110 section 7.6.3).
     :param now: the time of day, in seconds since the epoch.
     :ivar is_draining: no connection is kept alive any more.
+    :ivar hosts: the clients' connections, by address; `networks`: by network.
+    :ivar refusals: for connections that are too many.
+    :ivar request_body_bytes_max: of the configuration, and inf for no limit.
+    :ivar user_timeout_s: for client connections; see `prepare`.
     :ivar client_closed: called after each client connection that closes.
     """
 
@@ -55,6 +63,11 @@ class EdgeContext:
         self.status = status
         self.counters = counters
         self.clients: set[ClientConnection] = set()
+        self.hosts = ClientTally(config.connections_per_client_max)
+        self.networks = NetworkTally(config.connections_per_network_max)
+        self.refusals = Refusals(clock, counters)
+        self.request_body_bytes_max: float = config.request_body_bytes_max or inf
+        self.user_timeout_s = config.send_timeout_s + 2 * LOOK_S
         self.is_draining = False
         self._client_closed = client_closed
         self._date = b""
@@ -77,6 +90,8 @@ class EdgeContext:
     def client_gone(self, client: ClientConnection) -> None:
         """A client's connection is closed."""
         self.clients.discard(client)
+        self.networks.leave(client)
+        self.hosts.leave(client.host)
         self.counters.client_connections_open -= 1
         self._client_closed()
 

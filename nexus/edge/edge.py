@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
 
     from nexus.config.sections import EdgeConfig
+    from nexus.edge.refusal import RefusedConnection
     from nexus.interfaces import INetworkStatus
     from nexus.model import Address
     from nexus.registry import Registry
@@ -82,9 +84,11 @@ class Edge:
 
     def drain(self) -> Deferred[None]:
         """Finish what is under way, keep no connection alive, and after `drain_timeout_s` reset what is left. Fires
-        when nothing is open any more. Whoever listens has stopped to before. Called once."""
+        when nothing is open any more. Whoever listens has stopped to before. Requests that wait for a connection to
+        their node are answered at once, so that they are asked again elsewhere. Called once."""
         drained = self._drained = Deferred()
         self._context.is_draining = True
+        self._pool.end_waiting()
         for client in list(self._context.clients):
             client.close_if_idle()
         if self._context.clients:
@@ -94,11 +98,13 @@ class Edge:
 
     def _cut(self) -> None:
         self._drain_call = None
-        cut = sum(client.cut("drain_timeout") for client in list(self._context.clients))
+        cut = [client.cut("drain_timeout") for client in list(self._context.clients)]
+        networks = Counter(exchange.network or "-" for exchange in cut if exchange is not None)
         log.warn(
-            "cut {cut} requests that had not ended {seconds} s after the edge began to drain",
-            cut=cut,
+            "cut {cut} requests that had not ended {seconds} s after the edge began to drain: {networks}",
+            cut=networks.total(),
             seconds=self._config.drain_timeout_s,
+            networks=dict(networks.most_common()),
         )
         self._end_drain()
 
@@ -111,6 +117,7 @@ class Edge:
             self._drain_call = None
         self._subscription.close()
         self._pool.close()
+        self._context.refusals.close()
         drained.callback(None)
 
 
@@ -127,6 +134,12 @@ class ClientConnectionFactory:
     def doStop(self) -> None:
         """See `IProtocolFactory.doStop`."""
 
-    def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
+    def buildProtocol(self, addr: IAddress | None) -> ClientConnection | RefusedConnection:
         """See `IProtocolFactory.buildProtocol`."""
-        return ClientConnection(self._context, getattr(addr, "host", "unknown"))
+        context = self._context
+        host: str = getattr(addr, "host", "unknown")
+        if len(context.clients) >= context.config.client_connections_max:
+            return context.refusals.refuse("client_connections_max", context.date())
+        if not context.hosts.enter(host):
+            return context.refusals.refuse("connections_per_client_max", context.date())
+        return ClientConnection(context, host)

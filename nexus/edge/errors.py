@@ -11,9 +11,11 @@ class MalformedError(Exception):
 
     :ivar status: what a client is answered.
     :ivar problem: a short sentence without anything the peer sent.
+    :ivar ended: what a client's request ended by, for the access log: the name of a limit, where it is one.
     """
 
-    def __init__(self, problem: str, status: int = 400) -> None:
+    def __init__(self, problem: str, status: int = 400, ended: str = "malformed_request") -> None:
         super().__init__(problem)
+        self.ended = ended
         self.problem = problem
         self.status = status

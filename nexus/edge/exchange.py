@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nexus.edge.client_connection import ClientConnection
     from nexus.edge.context import EdgeContext
     from nexus.edge.heads import RequestHead
+    from nexus.edge.limits import NetworkUse
     from nexus.edge.timeouts import Phase
     from nexus.model import NetworkStatus
 
@@ -32,6 +33,7 @@ log = Logger()
 class Exchange(ABC):
     """Serves one request.
 
+    :param use: of the network whose node serves it, if one does.
     :ivar takes_body: whether the request's body may be handed over now.
     """
 
@@ -50,6 +52,7 @@ class Exchange(ABC):
         "_keep_alive",
         "_started_at",
         "_status",
+        "_use",
         "takes_body",
     )
 
@@ -61,6 +64,7 @@ class Exchange(ABC):
         head: RequestHead,
         framing: int,
         disposition: Disposition,
+        use: NetworkUse | None = None,
     ) -> None:
         self._context = context
         self._client = client
@@ -76,10 +80,18 @@ class Exchange(ABC):
         self._bytes_out = 0
         self._started_at = context.clock.seconds()
         self._first_byte_at: float | None = None
+        self._use = use
         self.takes_body = False
         counters = context.counters
         counters.requests += 1
         counters.requests_in_flight += 1
+        if use is not None:
+            use.requests += 1
+
+    @property
+    def network(self) -> str:
+        """As the request asked for it; empty where it asked for none."""
+        return self._disposition.network
 
     def succeed(self, other: Exchange) -> None:
         """Go on in place of `other`: the request is the same, and is recorded once."""
@@ -149,6 +161,8 @@ class Exchange(ABC):
         self._is_over = True
         self.takes_body = False
         self._context.counters.requests_in_flight -= 1
+        if self._use is not None:
+            self._use.requests -= 1
         self._context.record(
             self._client,
             self._head,
@@ -167,9 +181,16 @@ class LocalExchange(Exchange):
 
     __slots__ = ("_question",)
 
+    _question: Deferred[NetworkStatus] | None
+
+    def refuse(self, answer: Answer, ended: str) -> None:
+        """Let no node answer, although one could: a limit is met."""
+        self._question = None
+        self._answer(answer, ended)
+
     def begin(self) -> None:
         """See `Exchange.begin`."""
-        self._question: Deferred[NetworkStatus] | None = None
+        self._question = None
         disposition = self._disposition
         if disposition.answer is not None:
             self._answer(disposition.answer, "complete")

@@ -69,8 +69,8 @@ def find_head_end(buffer: bytes, scanned: int, bytes_max: int) -> int:
             raise MalformedError("the head holds bytes that no head may hold")
         return 0
     if b"\r\n" not in buffer[:bytes_max]:
-        raise MalformedError("the request target is too long", 414)
-    raise MalformedError("the header fields are too long", 431)
+        raise MalformedError("the request target is too long", 414, "head_bytes_max")
+    raise MalformedError("the header fields are too long", 431, "head_bytes_max")
 
 
 def skip_empty_lines(buffer: bytes, skipped: int) -> tuple[bytes, int]:
@@ -103,7 +103,7 @@ def parse_request_head(head: bytes, fields_max: int) -> RequestHead:
     method, target, minor = match.groups()
     del lines[0]
     if len(lines) > fields_max:
-        raise MalformedError("there are too many header fields", 431)
+        raise MalformedError("there are too many header fields", 431, "headers_max")
     known, rest = sort_request_fields(lines)
     return RequestHead(method, target, 1 if minor == b"1" else 0, known, rest)
 

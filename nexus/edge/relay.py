@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nexus.edge.client_connection import ClientConnection
     from nexus.edge.context import EdgeContext
     from nexus.edge.heads import RequestHead, ResponseHead
+    from nexus.edge.limits import NetworkUse
     from nexus.edge.node_connection import NodeConnection
 
 log = Logger()
@@ -54,9 +55,10 @@ class Relay(RequestRelay):
         framing: int,
         disposition: Disposition,
         destination: Destination,
+        use: NetworkUse,
     ) -> None:
         RequestRelay.__init__(
-            self, context, client, head=head, framing=framing, disposition=disposition, destination=destination
+            self, context, client, head=head, framing=framing, disposition=disposition, destination=destination, use=use
         )
         config = context.config
         self._reader = ResponseReader(head.method, config.head_bytes_max, config.headers_max, self._upgrade_key)
@@ -138,7 +140,7 @@ class Relay(RequestRelay):
         if not has_begun and self._may_retry and node.is_reused:
             # It closed an idle connection as we used it: no part of the request was taken (RFC 9110 section 9.2.2).
             self._context.counters.retries += 1
-            self._dial = self._upstream.dial(self)
+            self._dial = self._upstream.dial(self, self._may_retry)
         else:
             self._fail(answers.BAD_RESPONSE if has_begun else answers.NODE_GONE, "node_gone")
 
@@ -220,8 +222,8 @@ class Relay(RequestRelay):
             self._watch_node()
 
     def _watch_node(self) -> None:
-        """Time a gateway's response, while it is the node that we wait for. RPC calls may be silent for hours. A node
-        that has answered, and not taken the rest of the request, is given its time whoever it is."""
+        """Time a response, while it is the node that we wait for; by default an RPC call may be silent for hours. A
+        node that has answered, and not taken the rest of the request, is given its time whoever it is."""
         node = self._node
         if node is None:
             return
@@ -232,15 +234,18 @@ class Relay(RequestRelay):
             else:
                 node.timer.stop()
             return
-        if self._disposition.feature is not Feature.GATEWAY:
-            return
         waits_for_node = self._is_request_done or node.write_blocked or self._awaits_continue
-        if not waits_for_node or self._client.write_blocked:
-            node.timer.stop()
-        elif self._is_head_sent:
-            node.timer.start(Phase.NODE_IDLE, config.gateway_idle_timeout_s)
+        is_gateway = self._disposition.feature is Feature.GATEWAY
+        if self._is_head_sent:
+            phase, seconds = Phase.NODE_IDLE, config.gateway_idle_timeout_s if is_gateway else config.api_idle_timeout_s
+        elif is_gateway:
+            phase, seconds = Phase.FIRST_BYTE, config.gateway_first_byte_timeout_s
         else:
-            node.timer.start(Phase.FIRST_BYTE, config.gateway_first_byte_timeout_s)
+            phase, seconds = Phase.FIRST_BYTE, config.api_first_byte_timeout_s
+        if seconds and waits_for_node and not self._client.write_blocked:
+            node.timer.start(phase, seconds)
+        else:
+            node.timer.stop()
 
     # Ends.
 
@@ -255,12 +260,15 @@ class Relay(RequestRelay):
 
     def timed_out(self, phase: Phase) -> None:
         """Client or node was given its time."""
+        self._give_up(answers.BODY_TIMEOUT if phase is Phase.BODY else answers.NODE_TIMEOUT, phase.value)
+
+    def _give_up(self, answer: Answer, ended: str) -> None:
         if self._is_response_done:
             # The client has its answer, and gets to read it.
             self._release()
-            self._finish(phase.value)
-            return
-        self._fail(answers.BODY_TIMEOUT if phase is Phase.BODY else answers.NODE_TIMEOUT, phase.value)
+            self._finish(ended)
+        else:
+            self._fail(answer, ended)
 
     def _fail(self, answer: Answer, ended: str) -> None:
         if self._is_head_sent:

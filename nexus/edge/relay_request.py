@@ -24,12 +24,20 @@ if TYPE_CHECKING:
     from nexus.edge.answers import Answer
     from nexus.edge.client_connection import ClientConnection
     from nexus.edge.context import EdgeContext
+    from nexus.edge.dial import Dial
     from nexus.edge.heads import RequestHead
+    from nexus.edge.limits import NetworkUse
     from nexus.edge.node_connection import NodeConnection
-    from nexus.edge.upstream import Dial
+    from nexus.edge.upstream_queue import Place
 
 IDEMPOTENT_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """RFC 9110 section 9.2.2. Kubo's RPC is all POST, and a POST is never sent twice."""
+
+_QUEUE_ANSWERS: Final = {
+    "upstream_queue_max": answers.QUEUE_FULL,
+    Phase.UPSTREAM_QUEUE.value: answers.QUEUE_TIMEOUT,
+    "draining": answers.DRAINING,
+}
 
 
 class RequestRelay(Exchange):
@@ -55,15 +63,16 @@ class RequestRelay(Exchange):
         framing: int,
         disposition: Disposition,
         destination: Destination,
+        use: NetworkUse,
     ) -> None:
-        Exchange.__init__(self, context, client, head=head, framing=framing, disposition=disposition)
+        Exchange.__init__(self, context, client, head=head, framing=framing, disposition=disposition, use=use)
         self._upstream = context.pool.upstream(*destination)
         self._body = body_reader(framing)
         self._upgrade_key: bytes | None = None
         if b"upgrade" in head.known and disposition.feature is Feature.GATEWAY:
             self._upgrade_key = websocket_key(head, framing)
         self._node: NodeConnection | None = None
-        self._dial: Dial | None = None
+        self._dial: Dial | Place | None = None
         self._may_retry = framing == 0 and head.method in IDEMPOTENT_METHODS
         self._awaits_continue = framing != 0 and head.minor == 1 and b"expect" in head.known
         self._is_response_done = False
@@ -74,7 +83,7 @@ class RequestRelay(Exchange):
         if node is not None:
             self._send(node)
         else:
-            self._dial = self._upstream.dial(self)
+            self._dial = self._upstream.dial(self, self._may_retry)
 
     @abstractmethod
     def upstream_retired(self) -> None:
@@ -97,6 +106,10 @@ class RequestRelay(Exchange):
         """Time the response, while it is the node that we wait for."""
 
     @abstractmethod
+    def _give_up(self, answer: Answer, ended: str) -> None:
+        """As `_fail`, for what the client failed in; where it has its answer already, it gets to read that."""
+
+    @abstractmethod
     def _fail(self, answer: Answer, ended: str) -> None:
         """End both ways, by `answer` where nothing has been answered yet."""
 
@@ -114,6 +127,15 @@ class RequestRelay(Exchange):
             self._fail(answers.DIAL_REFUSED, "dial_refused")
         self._context.status.target_unreachable(self._disposition.network, self._upstream.generation)
 
+    def place_reached(self) -> None:
+        """See `DialWaiter.place_reached`."""
+        self._dial = self._upstream.dial(self, self._may_retry)
+
+    def queue_failed(self, ended: str) -> None:
+        """See `DialWaiter.queue_failed`."""
+        self._dial = None
+        self._fail(_QUEUE_ANSWERS[ended], ended)
+
     def request_received(self, data: bytes) -> None:
         """The client sent `data` of the body."""
         node = self._node
@@ -127,6 +149,9 @@ class RequestRelay(Exchange):
         if payload:
             self._bytes_in += len(payload)
             if self._framing == CHUNKED:
+                if self._bytes_in > self._context.request_body_bytes_max:
+                    self._give_up(answers.BODY_TOO_LARGE, "request_body_bytes_max")
+                    return
                 node.transport.writeSequence(chunk(payload))
             else:
                 node.transport.write(payload)

@@ -24,8 +24,14 @@ class Phase(StrEnum):
     BODY = "body_timeout"
     """The next bytes of a request's body, while it is the client that we wait for."""
 
-    PRESENCE = "presence_check"
-    """A client that is not read for now, before we look whether it is still there. Ends nothing by itself."""
+    BODY_RATE = "body_rate"
+    """A window's share of a request's body; see `BodyRate`. Nothing is timed for it."""
+
+    LOOK = "look"
+    """A client that is not read for now, or does not read, before we look after it. Ends nothing by itself."""
+
+    SEND = "send_timeout"
+    """A client to take anything of what we have for it. Looks measure it."""
 
     LINGER = "linger_timeout"
     """The client to close, after an answer that left part of its request unread (RFC 9112 section 9.6)."""
@@ -39,14 +45,17 @@ class Phase(StrEnum):
     TUNNEL = "tunnel_idle_timeout"
     """The next byte of a tunnel, in either direction."""
 
+    UPSTREAM_QUEUE = "upstream_queue_timeout"
+    """One of a node's connections to be free, where it has as many as it may."""
+
     CONNECT = "connect_timeout"
     """A node to accept a connection."""
 
     FIRST_BYTE = "first_byte_timeout"
-    """A gateway's response head, after the request."""
+    """A node's response head, after the request."""
 
     NODE_IDLE = "idle_timeout"
-    """The next bytes of a gateway's response, while it is the node that we wait for."""
+    """The next bytes of a node's response, while it is the node that we wait for."""
 
 
 class PhaseTimer:
@@ -78,6 +87,10 @@ class PhaseTimer:
         elif deadline < self._call_due:
             self._call_due = deadline
             self._call.reset(seconds)
+
+    def is_timing(self, phase: Phase) -> bool:
+        """Whether it is `phase` that has time now."""
+        return self._phase is phase and self._deadline != inf
 
     def touch(self) -> None:
         """Something happened: begin the phase's time again, if one is being timed."""

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 KEEP_ALIVE_IDLE_S: Final = 60
 KEEP_ALIVE_INTERVAL_S: Final = 15
 KEEP_ALIVE_PROBES: Final = 4
-"""A peer that vanished is found within two minutes; the kernel's own default is two hours."""
+"""A peer that vanished is found within two minutes, or a user timeout if that is longer; the kernel's own default is
+two hours."""
 
 _IS_LINUX: Final = sys.platform == "linux"
 _TCP_ESTABLISHED: Final = 1
+_TCP_CLOSE: Final = 7
 _SO_MEMINFO: Final = 55
+_TCP_USER_TIMEOUT: Final = 18
+_TCP_INFO_BYTES_ACKED: Final = slice(120, 128)
 _NOTHING_QUEUED: Final = bytes(4)
 
 
@@ -41,8 +45,15 @@ class StreamTransport(Protocol):
     def resumeProducing(self) -> None: ...
 
 
-def prepare(transport: object) -> None:
-    """Send small writes at once, and find peers that vanish without a word."""
+def prepare(transport: object, user_timeout_s: float = 0.0) -> None:
+    """Send small writes at once, and find peers that vanish without a word.
+
+    :param user_timeout_s: after how long without an acknowledgement of what was sent the kernel gives the peer up
+        (TCP_USER_TIMEOUT of tcp(7)); 0 leaves that to its retransmissions, some 15 minutes. Linux counts a peer that
+        takes nothing but still acknowledges its zero window as well (tried on 6.18), so nodes get none: one that
+        stalls an upload for minutes may be at work. A client may stall for as long as `send_timeout_s`, so its must be
+        longer than that: then the edge ends it, and can say why.
+    """
     tcp = ITCPTransport(transport, None)
     if tcp is not None:
         tcp.setTcpNoDelay(True)
@@ -52,6 +63,8 @@ def prepare(transport: object) -> None:
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_IDLE_S)
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_INTERVAL_S)
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEP_ALIVE_PROBES)
+            if user_timeout_s:
+                handle.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(user_timeout_s * 1000))
 
 
 def is_silent(transport: object) -> bool:
@@ -79,11 +92,33 @@ def is_silent(transport: object) -> bool:
 def is_connected(transport: object) -> bool:
     """Whether neither an end nor a reset of the peer has arrived, be it behind bytes that nobody has read; True where
     the transport cannot tell (tcp(7), TCP_INFO)."""
+    return _state(transport) == _TCP_ESTABLISHED
+
+
+def is_reset(transport: object) -> bool:
+    """Whether the connection is over both ways; False where the transport cannot tell."""
+    return _state(transport) == _TCP_CLOSE
+
+
+def _state(transport: object) -> int:
     get_handle = getattr(transport, "getHandle", None)
     if get_handle is None or not _IS_LINUX:
-        return True
+        return _TCP_ESTABLISHED
     try:
         state: int = get_handle().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
     except OSError:
-        return False
-    return state == _TCP_ESTABLISHED
+        return _TCP_CLOSE
+    return state
+
+
+def bytes_acknowledged(transport: object) -> int:
+    """How many of the bytes sent the peer has acknowledged so far (tcp(7), TCP_INFO); 0 where the transport cannot
+    tell."""
+    get_handle = getattr(transport, "getHandle", None)
+    if get_handle is None or not _IS_LINUX:
+        return 0
+    try:
+        told = get_handle().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES_ACKED.stop)
+    except OSError:
+        return 0
+    return int.from_bytes(told[_TCP_INFO_BYTES_ACKED], sys.byteorder)

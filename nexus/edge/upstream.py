@@ -7,44 +7,30 @@ a freed address may belong to another tenant a moment later.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IProtocolFactory
-from twisted.logger import Logger
 from zope.interface import implementer
 
+from nexus.edge.dial import Dial
 from nexus.edge.node_connection import NodeConnection
+from nexus.edge.upstream_queue import UpstreamQueue
 from nexus.interfaces import IRouteObserver
 from nexus.model import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IReactorTime, IStreamClientEndpoint
-    from twisted.python.failure import Failure
+    from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
 
     from nexus.config.sections import EdgeConfig
     from nexus.counters import Counters
+    from nexus.edge.dial import DialWaiter
+    from nexus.edge.upstream_queue import Place
     from nexus.model import Address, Route, RouteTarget
-
-log = Logger()
 
 Key = tuple[str, Feature, int]
 """Network, feature, node index."""
-
-
-class DialWaiter(Protocol):
-    """Who asked for a connection."""
-
-    def node_connected(self, node: NodeConnection) -> None:
-        """Here it is, fresh."""
-
-    def dial_failed(self, timed_out: bool) -> None:
-        """There will be none: it was refused, or not accepted in time."""
-
-    def upstream_retired(self) -> None:
-        """The target is no longer the network's."""
 
 
 class UpstreamPool:
@@ -100,6 +86,11 @@ class UpstreamPool:
                 upstream = self._upstreams.pop((route.network, feature, node.index), None)
                 if upstream is not None:
                     upstream.retire()
+
+    def end_waiting(self) -> None:
+        """Send those away who wait for a connection: the edge stops."""
+        for upstream in list(self._upstreams.values()):
+            upstream.end_waiting()
 
     def close(self) -> None:
         """End all that is open."""
@@ -159,12 +150,23 @@ class RetiringObserver:
 
 @implementer(IProtocolFactory)
 class Upstream:
-    """All that is open to one address of one node, of one generation.
+    """All that is open to one address of one node, of one generation: at most `config.upstream_connections_max`
+    connections. Beyond them requests wait, first come, first served.
 
     :ivar retired: nothing may be sent there any more.
     """
 
-    __slots__ = ("_connections", "_dials", "_idle", "_pool", "address", "generation", "retired")
+    __slots__ = (
+        "_connections",
+        "_dials",
+        "_idle",
+        "_is_serving",
+        "_pool",
+        "_queue",
+        "address",
+        "generation",
+        "retired",
+    )
 
     def __init__(self, pool: UpstreamPool, address: Address, generation: int) -> None:
         self._pool = pool
@@ -174,6 +176,8 @@ class Upstream:
         self._connections: set[NodeConnection] = set()
         self._idle: list[NodeConnection] = []
         self._dials: set[Dial] = set()
+        self._queue = UpstreamQueue(pool)
+        self._is_serving = False
 
     @property
     def is_busy(self) -> bool:
@@ -197,20 +201,32 @@ class Upstream:
         return None
 
     def give_back(self, node: NodeConnection) -> None:
-        """The exchange is over, and the connection can carry another."""
+        """The exchange is over, and the connection can carry another: that of who has waited longest, if anybody."""
         node.exchange = None
         node.timer.stop()
-        if self.retired or len(self._idle) >= self._pool.config.idle_connections_per_upstream:
+        if self.retired or (
+            len(self._idle) >= self._pool.config.idle_connections_per_upstream and not self._queue.places
+        ):
             node.close()
             return
         node.set_reading(True)
         node.is_reused = True
+        if self._queue.places:
+            self._hand_on(node)
+            return
         node.idle_since = self._pool.clock.seconds()
         self._idle.append(node)
         self._pool.connection_idle()
 
-    def dial(self, waiter: DialWaiter) -> Dial:
-        """Open a connection for `waiter`."""
+    def dial(self, waiter: DialWaiter, may_retry: bool) -> Dial | Place:
+        """Open a connection for `waiter`, or let it wait for one.
+
+        :param may_retry: see `take`.
+        """
+        if not self._has_room:
+            if not self._idle:
+                return self._queue.join(waiter, may_retry)
+            self._idle[0].abort()  # `waiter` wants a fresh one
         dial = Dial(self, self._pool, waiter)
         self._dials.add(dial)
         dial.start()
@@ -219,10 +235,44 @@ class Upstream:
     def dial_ended(self, dial: Dial) -> None:
         """It has, this way or that."""
         self._dials.discard(dial)
+        if self._queue.places:
+            self._serve()
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._connections) + len(self._dials) < self._pool.config.upstream_connections_max
+
+    def _hand_on(self, node: NodeConnection) -> None:
+        """Give `node` to who has waited longest; if it cannot be used, its place is free for a dial."""
+        place = self._queue.first
+        if node.is_stale(place.may_retry):
+            node.abort()
+            return
+        self._pool.counters.node_connections_reused += 1
+        self._queue.leave(place)
+        place.waiter.node_connected(node)
+
+    def _serve(self) -> None:
+        """Dial for those who wait, as far as there is room. A loop, not a recursion: a dial may fail at once."""
+        if self._is_serving or self.retired:
+            return
+        self._is_serving = True
+        try:
+            while self._queue.places and self._has_room:
+                place = self._queue.first
+                self._queue.leave(place)
+                place.waiter.place_reached()
+        finally:
+            self._is_serving = False
+
+    def end_waiting(self) -> None:
+        """Send those away who wait: the edge stops."""
+        self._queue.fail("draining")
 
     def retire(self) -> None:
         """End everything that is open to the address, now."""
         self.retired = True
+        self._queue.retire()
         for dial in list(self._dials):
             dial.retire()
         for node in list(self._connections):
@@ -251,6 +301,8 @@ class Upstream:
             self._pool.counters.node_connections_open -= 1
         if node in self._idle:
             self._idle.remove(node)
+        if self._queue.places:
+            self._serve()
 
     def doStart(self) -> None:
         """See `IProtocolFactory.doStart`."""
@@ -263,68 +315,3 @@ class Upstream:
         if self.retired:
             return None
         return NodeConnection(self, self._pool.clock, self._pool.config.body_idle_timeout_s)
-
-
-class Dial:
-    """One attempt to connect, timed by our own clock."""
-
-    __slots__ = ("_connecting", "_is_over", "_pool", "_timeout", "_upstream", "_waiter")
-
-    def __init__(self, upstream: Upstream, pool: UpstreamPool, waiter: DialWaiter) -> None:
-        self._upstream = upstream
-        self._pool = pool
-        self._waiter = waiter
-        self._is_over = False
-        self._timeout: IDelayedCall | None = None
-        self._connecting: Deferred[IProtocol] | None = None
-
-    def start(self) -> None:
-        """Dial."""
-        self._pool.counters.dials += 1
-        self._timeout = self._pool.clock.callLater(self._pool.config.connect_timeout_s, self._time_out)
-        connecting = self._pool.connect(self._upstream.address).connect(self._upstream)
-        self._connecting = connecting
-        connecting.addCallbacks(self._connected, self._failed)
-        connecting.addErrback(lambda failure: log.failure("a dial's waiter failed", failure))
-
-    def cancel(self) -> None:
-        """Nobody waits any more."""
-        if self._end():
-            self._cancel_connecting()
-
-    def retire(self) -> None:
-        """The target is no more."""
-        if self._end():
-            self._cancel_connecting()
-            self._waiter.upstream_retired()
-
-    def _end(self) -> bool:
-        if self._is_over:
-            return False
-        self._is_over = True
-        self._upstream.dial_ended(self)
-        if self._timeout is not None and self._timeout.active():
-            self._timeout.cancel()
-        return True
-
-    def _cancel_connecting(self) -> None:
-        if self._connecting is not None:
-            self._connecting.cancel()
-
-    def _connected(self, protocol: IProtocol) -> None:
-        node = cast(NodeConnection, protocol)
-        if self._end() and not self._upstream.retired:
-            self._waiter.node_connected(node)
-        else:
-            node.abort()
-
-    def _failed(self, failure: Failure) -> None:
-        if self._end():
-            self._pool.counters.dials_failed += 1
-            self._waiter.dial_failed(timed_out=False)
-
-    def _time_out(self) -> None:
-        if self._end():
-            self._pool.counters.dials_failed += 1
-            self._cancel_connecting()
-            self._waiter.dial_failed(timed_out=True)

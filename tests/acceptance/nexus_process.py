@@ -99,12 +99,11 @@ class NexusProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *, wait: bool = True, reactor: str | None = None) -> None:
-        """Run `twistd -n nexus`, on that reactor if one is named, and wait until its control socket answers."""
-        options = ["-n", "--pidfile=", *([] if reactor is None else [f"--reactor={reactor}"])]
+    def start(self, *options: str, wait: bool = True) -> None:
+        """Run `twistd -n OPTIONS nexus` and wait until its control socket answers."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(BIN / "twistd"), *options, "nexus", "--config", str(self.config_path)],
+                [str(BIN / "twistd"), "-n", "--pidfile=", *options, "nexus", "--config", str(self.config_path)],
                 cwd=self.directory,
                 stdout=log,
                 stderr=subprocess.STDOUT,

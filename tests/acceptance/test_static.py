@@ -219,7 +219,7 @@ class ReloadTests(StaticTestCase):
 
     def test_on_another_reactor(self) -> None:
         """The signal is heard on Twisted's own reactor as well."""
-        self.nexus.start(reactor="epoll")
+        self.nexus.start("--reactor=epoll")
         self.write_file([])
         self.reload("0 added, 0 changed, 1 removed, 1 in all")
 

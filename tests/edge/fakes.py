@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
@@ -138,10 +138,11 @@ class EdgeTestCase(SynchronousTestCase):
         """Who listens where Kubo's gateway is."""
         return self.network.node(Address(host, 8080))
 
-    def client(self, edge: Edge | None = None) -> Peer:
+    def client(self, edge: Edge | None = None, host: str = "192.0.2.7") -> Peer:
         """A client that has just connected."""
         peer = Peer(self.clock)
-        protocol = (edge or self.edge).factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 50000))
+        address = IPv6Address("TCP", host, 50000) if ":" in host else IPv4Address("TCP", host, 50000)
+        protocol = (edge or self.edge).factory.buildProtocol(address)
         assert protocol is not None
         peer.transport.protocol = protocol
         protocol.makeConnection(peer.transport)  # type: ignore[arg-type]
@@ -187,6 +188,11 @@ class EdgeTestCase(SynchronousTestCase):
         self.clock.advance(seconds)
         for _ in range(20):
             self.clock.advance(0)
+
+    def pass_slowly(self, seconds: int) -> None:
+        """Let time pass second by second."""
+        for _ in range(seconds):
+            self.clock.advance(1)
 
 
 class RelayTestCase(EdgeTestCase):

@@ -7,6 +7,7 @@ happen.
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterable
 from typing import cast
 
@@ -46,6 +47,7 @@ class MemoryTransport:
         self.is_closing = False
         self.is_aborted = False
         self.is_lost = False
+        self.acknowledged_bytes = 0
         self._buffered = 0
         self._producer: IPushProducer | None = None
         self._producer_paused = False
@@ -65,6 +67,8 @@ class MemoryTransport:
             if self._producer is not None and not self._producer_paused and self._buffered > WRITE_BUFFER_BYTES:
                 self._producer_paused = True
                 self._producer.pauseProducing()
+        else:
+            self.acknowledged_bytes += len(data)
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))
@@ -148,6 +152,7 @@ class MemoryTransport:
 
     def unstall(self) -> None:
         self.is_stalled = False
+        self.acknowledged_bytes += self._buffered
         self._buffered = 0
         if self._producer is not None and self._producer_paused:
             self._producer_paused = False
@@ -184,8 +189,9 @@ class MemorySocket:
     def getsockopt(self, level: int, option: int, size: int) -> bytes:
         if (level, option) == (socket.SOL_SOCKET, 55):
             return bytes([self._transport.has_unread, 0, 0, 0])
-        assert (level, option, size) == (socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-        return bytes([self._transport.kernel_state])
+        assert (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO)
+        info = bytes([self._transport.kernel_state]).ljust(120, b"\0")
+        return (info + self._transport.acknowledged_bytes.to_bytes(8, sys.byteorder))[:size]
 
 
 class Peer:
@@ -239,6 +245,10 @@ class Peer:
     def unstall(self) -> None:
         self.transport.unstall()
         self.settle()
+
+    def take_a_little(self) -> None:
+        """Acknowledge some of what was sent, without room for more."""
+        self.transport.acknowledged_bytes += 1000
 
     def settle(self) -> None:
         for _ in range(20):

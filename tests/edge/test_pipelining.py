@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nexus.edge.client_connection import BUFFERED_BYTES_MAX, REQUESTS_PER_TURN_MAX
+from nexus.edge.client_connection import REQUESTS_PER_TURN_MAX
+from nexus.edge.client_stream import BUFFERED_BYTES_MAX
 from tests.edge.fakes import OK_EMPTY, RelayTestCase, parse_response
 
 

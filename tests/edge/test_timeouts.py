@@ -185,13 +185,57 @@ class ClientTimeoutTests(RelayTestCase):
         self.assertTrue(client.is_aborted)
 
     def test_close(self) -> None:
-        """A client that does not take its last response is reset in the end."""
+        """A client that takes nothing of its last response is reset in the end; one that is only slow is not."""
         client = self.ask(self.gateway_request(b"/", b"Connection: close"))
         client.stall()
         self.gateway().last.send(OK_EMPTY)
         self.assertTrue(client.is_closed)
-        self.pass_time(60)
+        self.pass_slowly(299)
+        client.take_a_little()
+        self.pass_slowly(300)
+        self.assertFalse(client.is_aborted)
+        self.pass_slowly(10)
         self.assertTrue(client.is_aborted)
+
+    def test_send(self) -> None:
+        """A client that takes nothing of its response for five minutes is reset; one that is only slow is not."""
+        client, node = self.download()
+        client.stall()
+        node.send(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"x" * 100_000)
+        for _ in range(3):
+            self.pass_slowly(290)
+            client.take_a_little()
+        self.pass_slowly(300)
+        self.assertTrue(node.is_open)
+        self.pass_slowly(10)
+        self.assertTrue(client.is_aborted)
+        self.assertTrue(node.is_aborted)
+        self.assertEqual(self.ended(), "send_timeout")
+
+    def test_send_begins_again(self) -> None:
+        """Each stall has its own time."""
+        client, node = self.download()
+        node.send(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n")
+        for _ in range(3):
+            client.stall()
+            node.send(b"x" * 100_000)
+            self.pass_slowly(290)
+            client.unstall()
+            self.pass_slowly(50)
+        self.assertTrue(client.is_open)
+
+    def test_send_while_uploading(self) -> None:
+        """So is one that only sends, and takes nothing of what is sent back, once nothing is awaited of it."""
+        client, node = self.upload()
+        client.stall()
+        node.send(CHUNKED_HEAD + b"\r\n" + b"40000\r\n" + b"x" * 0x40000)
+        for _ in range(20):
+            self.pass_slowly(50)
+            client.send(b"2000\r\n" + b"x" * 0x2000 + b"\r\n")
+        self.assertTrue(node.is_open, "its body makes progress")
+        client.send(b"0\r\n\r\n")
+        self.pass_slowly(305)
+        self.assertEqual(self.ended(), "send_timeout")
 
 
 class NodeTimeoutTests(RelayTestCase):
@@ -259,6 +303,21 @@ class NodeTimeoutTests(RelayTestCase):
         self.pass_time(40)
         node.send(OK_EMPTY)
         self.assertEqual(client.received.count(b"HTTP/1.1 200"), 2)
+
+    def test_rpc_that_is_timed(self) -> None:
+        """Unless the configuration gives RPC calls a time."""
+        self.edge = self.make_edge(api_first_byte_timeout_s=20.0, api_idle_timeout_s=30.0)
+        client = self.ask(self.api_request())
+        self.pass_time(20)
+        self.assertEqual(parse_response(client.received)[0], 504)
+        self.assertEqual(self.ended(), "first_byte_timeout")
+        client = self.ask(self.api_request())
+        self.rpc().last.send(CHUNKED_HEAD + b"\r\n")
+        self.pass_time(29)
+        self.assertTrue(client.is_open)
+        self.pass_time(1)
+        self.assertTrue(client.is_aborted)
+        self.assertEqual(self.ended(), "idle_timeout")
 
     def test_rpc_is_not_timed(self) -> None:
         """An RPC call may be silent for hours, before its head and in its body (pubsub/sub)."""

@@ -12,7 +12,7 @@ import time
 from twisted.internet.threads import deferToThread
 
 from nexus.coroutines import returns_deferred
-from nexus.edge.client_connection import PRESENCE_CHECK_S
+from nexus.edge.client_stream import LOOK_S
 from tests.functional.test_edge_sockets import BLOCK, EdgeSocketsTestCase, read_head, read_to_end, reset
 from tests.on_uvloop import on_uvloop
 
@@ -105,7 +105,7 @@ class UnreadTests(EdgeSocketsTestCase):
         await self.listen()
         left_at = await deferToThread(upload)
         self.assertEqual(len(reset_at), 1, "the node was not told")
-        self.assertLess(reset_at[0] - left_at, PRESENCE_CHECK_S + 3)
+        self.assertLess(reset_at[0] - left_at, LOOK_S + 3)
 
 
 HalfCloseTestsOnUvloop = on_uvloop(HalfCloseTests, __name__)
