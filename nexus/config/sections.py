@@ -97,6 +97,8 @@ class EdgeConfig:
     head_timeout_s: Seconds = 10.0
     keep_alive_timeout_s: Seconds = 75.0
     body_idle_timeout_s: Seconds = 60.0
+    body_bytes_per_s_min: Annotated[int, Between(0, 1_000_000)] = 128
+    body_rate_window_s: Seconds = 30.0
     send_timeout_s: Seconds = 300.0
     connect_timeout_s: Seconds = 3.0
     gateway_first_byte_timeout_s: Seconds = 60.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from nexus.edge import answers
 from nexus.edge.answers import malformed
+from nexus.edge.body_rate import BodyRate
 from nexus.edge.errors import MalformedError
 from nexus.edge.exchange import Exchange
 from nexus.edge.forwarding import request_trailers
@@ -50,6 +51,7 @@ class RequestRelay(Exchange):
         "_is_response_done",
         "_may_retry",
         "_node",
+        "_rate",
         "_upgrade_key",
         "_upstream",
     )
@@ -68,6 +70,8 @@ class RequestRelay(Exchange):
         Exchange.__init__(self, context, client, head=head, framing=framing, disposition=disposition, use=use)
         self._upstream = context.pool.upstream(*destination)
         self._body = body_reader(framing)
+        config = context.config
+        self._rate = BodyRate(config.body_bytes_per_s_min, config.body_rate_window_s) if framing else None
         self._upgrade_key: bytes | None = None
         if b"upgrade" in head.known and disposition.feature is Feature.GATEWAY:
             self._upgrade_key = websocket_key(head, framing)
@@ -160,7 +164,15 @@ class RequestRelay(Exchange):
         elif self._awaits_continue:
             self._go_on()
         else:
-            self._client.timer.touch()
+            self._body_progressed(len(payload))
+
+    def _body_progressed(self, count: int) -> bool:
+        """`count` bytes more of the body have come, and it goes on; False where they were so few that it does not."""
+        now = self._client.timer.touch()
+        if self._rate is None or not self._rate.is_too_slow(count, now):
+            return True
+        self._give_up(answers.BODY_TOO_SLOW, Phase.BODY_RATE.value)
+        return False
 
     def _send(self, node: NodeConnection) -> None:
         node.exchange = self
@@ -211,4 +223,11 @@ class RequestRelay(Exchange):
         """Time the request's body, while it is the client that we wait for."""
         node = self._node
         waits_for_node = node is None or node.write_blocked or self._awaits_continue
-        self._client.time_body(not (self._is_request_done or waits_for_node))
+        is_awaited = not (self._is_request_done or waits_for_node)
+        self._client.time_body(is_awaited)
+        if self._rate is not None:
+            now = self._context.clock.seconds()
+            if is_awaited:
+                self._rate.wait(now)
+            else:
+                self._rate.hold(now)

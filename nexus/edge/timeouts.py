@@ -25,7 +25,7 @@ class Phase(StrEnum):
     """The next bytes of a request's body, while it is the client that we wait for."""
 
     BODY_RATE = "body_rate"
-    """A window's share of a request's body; see `BodyRate`. Nothing is timed for it."""
+    """A window's share of a request's body; see `BodyRate`, which needs no timer."""
 
     LOOK = "look"
     """A client that is not read for now, or does not read, before we look after it. Ends nothing by itself."""
@@ -92,10 +92,12 @@ class PhaseTimer:
         """Whether it is `phase` that has time now."""
         return self._phase is phase and self._deadline != inf
 
-    def touch(self) -> None:
-        """Something happened: begin the phase's time again, if one is being timed."""
+    def touch(self) -> float:
+        """Something happened: begin the phase's time again, if one is being timed. The time of the clock."""
+        now = self._clock.seconds()
         if self._deadline != inf:
-            self._deadline = self._clock.seconds() + self._seconds
+            self._deadline = now + self._seconds
+        return now
 
     def stop(self) -> None:
         """Time nothing until the next `start`."""

@@ -125,10 +125,9 @@ class ClientTimeoutTests(RelayTestCase):
     def test_body(self) -> None:
         """An upload that stalls is answered 408, and the node's request reset: it would freeze the node's writes."""
         client, node = self.upload()
-        client.send(b"3\r\nabc\r\n")
-        self.pass_time(59.9)
-        client.send(b"3\r\nabc\r\n")
-        self.pass_time(59.9)
+        for _ in range(2):
+            client.send(b"2000\r\n" + b"x" * 0x2000 + b"\r\n")
+            self.pass_time(59.9)
         self.assertTrue(node.is_open)
         self.pass_time(0.2)
         self.assertTrue(node.is_aborted)
@@ -252,6 +251,7 @@ class NodeTimeoutTests(RelayTestCase):
 
     def test_slow_upload(self) -> None:
         """Time in which it is the client that sends is not the node's."""
+        self.edge = self.make_edge(body_bytes_per_s_min=0)
         client = self.ask(self.gateway_request(b"/", b"Content-Length: 4", method=b"POST"))
         for _ in range(3):
             self.pass_time(50)
