@@ -57,7 +57,7 @@ class Kind:
 
 CURL = b"GET /ipfs/bafy%d HTTP/1.1\r\nHost: demo.gateway.localhost\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n%b\r\n"
 WRK = b"GET /ipfs/bafy%d HTTP/1.1\r\nHost: demo.gateway.localhost:8080\r\n%b\r\n"
-WRK_JWT = b"GET /api/v0/f%d HTTP/1.1\r\nHost: demo.api.localhost:8080\r\nAuthorization: Bearer TOKEN\r\n%b\r\n"
+WRK_JWT = b"GET /api/v0/version?n=%d HTTP/1.1\r\nHost: demo.api.localhost:8080\r\nAuthorization: Bearer TOKEN\r\n%b\r\n"
 BROWSER = (
     b"GET /ipfs/bafy%d/image.png HTTP/1.1\r\nHost: demo.gateway.localhost:8080\r\n"
     b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"

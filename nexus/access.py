@@ -7,7 +7,7 @@ The rules are made so that what a stranger hears does not tell whether a network
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nexus.model import Feature
 
@@ -37,18 +37,23 @@ class Decision(Enum):
     """Allowed, but the network has no ready node now: 503."""
 
 
+_API: Final = Feature.API
+_GATEWAY: Final = Feature.GATEWAY
+_ALLOW: Final = Decision.ALLOW
+
+
 def decide(feature: Feature, route: Route | None, user: str | None) -> Decision:
     """Whether `user` (None: no token that verifies) may use `feature` of the network of `route` (None: unknown)."""
+    if feature is _GATEWAY:
+        if route is None or not route.rules.gateway_public:
+            return Decision.NOT_FOUND
+        return _reachable(feature, route)
     member = route is not None and user is not None and user in route.rules.users
-    if feature is Feature.API:
+    if feature is _API:
         if user is None:
             return Decision.UNAUTHENTICATED
         if route is None or not member:
             return Decision.FORBIDDEN
-        return _reachable(feature, route)
-    if feature is Feature.GATEWAY:
-        if route is None or not route.rules.gateway_public:
-            return Decision.NOT_FOUND
         return _reachable(feature, route)
     if member:
         return Decision.ALLOW
@@ -60,4 +65,4 @@ def decide(feature: Feature, route: Route | None, user: str | None) -> Decision:
 def _reachable(feature: Feature, route: Route) -> Decision:
     if not route.targets:
         return Decision.UNAVAILABLE
-    return Decision.NOT_FOUND if route.targets[0].address(feature) is None else Decision.ALLOW
+    return Decision.NOT_FOUND if route.targets[0].address(feature) is None else _ALLOW

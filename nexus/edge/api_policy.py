@@ -8,31 +8,32 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-PREFIX: Final = (b"api", b"v0")
-
-REFUSED_COMMANDS: Final = tuple(
-    tuple(command.encode().split(b"/"))
-    for command in (
-        "shutdown",  # ends the node
-        "config",  # shows the node's bearer, and persists across restarts; only `config/show` scrubs secrets
-        "p2p",  # tunnels into the host's network
-        "pin/remote",  # makes the node send requests to any URL
-        "mount",
-        "bootstrap",
-        "swarm/filters",
-        "diag",
-        "log",
-    )
+REFUSED_COMMANDS: Final = frozenset(
+    {
+        b"shutdown",  # ends the node
+        b"config",  # shows the node's bearer, and persists across restarts; only `config/show` scrubs secrets
+        b"p2p",  # tunnels into the host's network
+        b"pin/remote",  # makes the node send requests to any URL
+        b"mount",
+        b"bootstrap",
+        b"swarm/filters",
+        b"diag",
+        b"log",
+    }
 )
-"""Refused to everybody, with all that is below them, until roles come."""
+"""Refused to everybody, with all that is below them, until roles come. None has more than two segments."""
 
-OFFERED_COMMANDS: Final = ((b"config", b"show"),)
-"""What is offered although something above it is refused."""
+OFFERED_COMMANDS: Final = frozenset({b"config/show"})
+"""What is offered, with what is below, although something above it is refused. Each has two segments."""
 
 _AMBIGUOUS: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%2[fF]|%5[cC]|%00|\\|//")
+PATH_BYTES_REMEMBERED_MAX: Final = 256
+"""The verdicts on shorter paths are remembered: a client's commands are few."""
+
 _CLI_TOKEN: Final = b"api-auth"
 
 
@@ -52,17 +53,23 @@ def judge_path(path: bytes) -> PathVerdict:
 
     Encoded slashes, backslashes and NULs, bad percent-encoding, empty and dot segments are malformed.
     """
+    return (_judge_path if len(path) <= PATH_BYTES_REMEMBERED_MAX else _judge_path.__wrapped__)(path)
+
+
+@lru_cache(maxsize=1024)
+def _judge_path(path: bytes) -> PathVerdict:
     if _AMBIGUOUS.search(path):
         return PathVerdict.MALFORMED
-    segments = unquote_to_bytes(path).split(b"/")[1:]
+    segments = unquote_to_bytes(path).split(b"/")
     if b"." in segments or b".." in segments:
         return PathVerdict.MALFORMED
-    if tuple(segments[:2]) != PREFIX or len(segments) < 3:
+    if len(segments) < 4 or segments[1] != b"api" or segments[2] != b"v0":
         return PathVerdict.REFUSED
-    command = tuple(segments[2:])
-    if any(command[: len(offered)] == offered for offered in OFFERED_COMMANDS):
+    group = segments[3]
+    command = group if len(segments) == 4 else b"%b/%b" % (group, segments[4])
+    if command in OFFERED_COMMANDS:
         return PathVerdict.OFFERED
-    if any(command[: len(refused)] == refused for refused in REFUSED_COMMANDS):
+    if group in REFUSED_COMMANDS or command in REFUSED_COMMANDS:
         return PathVerdict.REFUSED
     return PathVerdict.OFFERED
 

@@ -24,8 +24,8 @@ CHUNK_EXTENSIONS_BYTES_MAX: Final = 4096
 TRAILERS_BYTES_MAX: Final = 16 * 1024
 TRAILERS_MAX: Final = 100
 _LENGTH_MAX: Final = 2**63 - 1
+_LENGTH_DIGITS_MAX: Final = 19
 
-_CONTENT_LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})([\t ]*;[\t\x20-\x7e\x80-\xff]*)?")
 _PARTIAL_CHUNK_LINE: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:\r?|[\t ]+|[\t ]*;[\t\x20-\x7e\x80-\xff]*\r?))?")
 _NEVER_IN_TRAILERS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
@@ -243,9 +243,10 @@ def response_framing(known: Known, *, status: int, minor: int, method: bytes) ->
 
 def _length(values: tuple[bytes, ...]) -> int:
     """RFC 9112 section 6.3: digits only, once; a list, even of equal values, is refused."""
-    if len(values) != 1 or _CONTENT_LENGTH.fullmatch(values[0]) is None:
+    value = values[0]
+    if len(values) != 1 or not value.isdigit() or len(value) > _LENGTH_DIGITS_MAX:
         raise MalformedError("the Content-Length is malformed")
-    length = int(values[0])
+    length = int(value)
     if length > _LENGTH_MAX:
         raise MalformedError("the Content-Length is out of bounds")
     return length

@@ -42,7 +42,7 @@ class Site:
     port: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """Where a request goes.
 
