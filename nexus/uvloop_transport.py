@@ -87,6 +87,7 @@ class UvloopTransport(asyncio.Protocol):
     writeSequence: Callable[[Iterable[bytes]], None]
 
     def __init__(self, origin: Origin) -> None:
+        self.data_received = _ignore  # uvloop looks it up already
         self._origin = origin
         self._protocol: IProtocol | None = None
         self._producer: Any = None

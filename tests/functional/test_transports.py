@@ -276,6 +276,21 @@ class AcceptedTests(TransportTestCase):
             self.assertEqual(protocol.events.count("lost"), 1)
 
     @returns_deferred
+    async def test_peer_resets_while_paused(self) -> None:
+        """What came before the reset is delivered, and the reset stays one."""
+        for size in (3, 64 * KIB):
+            ours = HalfCloseable()
+            peer = await self.connect(ours)
+            ours.transport.pauseProducing()
+            send_reset_after(peer, bytes(size))
+            await pause(0.05)
+            ours.transport.resumeProducing()
+            await ours.until_event("lost")
+            self.assertEqual(len(ours.received), size)
+            self.assertIsInstance(ours.reason, ConnectionLost)
+            self.assertNotIn("read lost", ours.events)
+
+    @returns_deferred
     async def test_write_to_a_peer_that_is_gone(self) -> None:
         """Writing finds out a peer that has reset, also behind its end, and does not raise."""
         ours = HalfCloseable()
