@@ -285,6 +285,15 @@ class EdgeStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoopLag:
+    """How late the loop that serves everybody was: at the last look (10 a second), and over the last minute."""
+
+    last_s: float
+    p99_s: float
+    max_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredEdge:
     """The edge's figures. `counters` are since the start, but for those that end in `_open` and `_in_flight`, which are
     now; bytes are payload. `networks` are all that the edge knows, static ones included; `upstreams` the nodes' APIs
@@ -293,4 +302,5 @@ class MeasuredEdge:
     started_at: datetime
     networks: int
     upstreams: int
+    loop_lag: LoopLag
     counters: Counters

@@ -166,6 +166,19 @@ class ServingTests(StaticTestCase):
         self.assertIn("there is no socket at /nonexistent/docker.sock", error.message)
         self.assertEqual([one["network"] for one in self.nexus.rpc("ListNetworks")["networks"]], ["hosted"])
 
+    def test_edge_stats(self) -> None:
+        """EdgeStats tells how many networks there are, what was counted, and how late the loop was."""
+        self.ask("both.gateway.localhost", "/ipfs/cid")
+        self.ask("nobody.gateway.localhost", "/ipfs/cid")
+        self.ask("down.gateway.localhost", "/ipfs/cid")
+        told = self.nexus.rpc("EdgeStats")
+        counters = told["counters"]
+        self.assertEqual((told["networks"], counters["requests"], counters["requests_in_flight"]), (4, 3, 0))
+        self.assertEqual((counters["answers"], counters["dials_failed"]), ({"404": 1, "502": 1}, 1))
+        self.assertLessEqual(told["loop_lag"]["p99_s"], told["loop_lag"]["max_s"])
+        command = json.loads(self.nexus.command("ctl", "EdgeStats").stdout)
+        self.assertEqual(command["counters"]["requests"], 3)
+
 
 class ReloadTests(StaticTestCase):
     """kill -HUP."""

@@ -25,6 +25,7 @@ from nexus.messages import (
     LeaseView,
     ListedNetworks,
     ListNetworks,
+    LoopLag,
     MeasuredEdge,
     MeasuredNetwork,
     MeasuredNode,
@@ -266,4 +267,5 @@ class MemoryEdgeStats:
     @returns_deferred
     async def edge_stats(self, request: EdgeStats) -> MeasuredEdge:
         counters = Counters(requests=3, answers={404: 2}, ended={"complete": 3})
-        return MeasuredEdge(started_at=STARTED_AT, networks=1, upstreams=1, counters=counters)
+        lag = LoopLag(last_s=0.001, p99_s=0.002, max_s=0.003)
+        return MeasuredEdge(started_at=STARTED_AT, networks=1, upstreams=1, loop_lag=lag, counters=counters)

@@ -16,6 +16,7 @@ from twisted.web.iweb import IAgent, IResponse
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 from nexus.control.client import ControlClient, ControlRefusedError, ControlUnreachableError
 from nexus.control.faults import ERROR_CODES, RemoteError
@@ -32,8 +33,8 @@ from nexus.errors import (
     NexusError,
     NodeNotReadyError,
 )
-from nexus.interfaces import INetworkControl
-from nexus.messages import ListNetworks, NetworkName, Ping, StartedNetwork
+from nexus.interfaces import IEdgeStats, INetworkControl
+from nexus.messages import EdgeStats, ListNetworks, NetworkName, Ping, StartedNetwork
 from nexus.secrets import Secret
 from tests.contracts.network_control import NetworkControlTests
 from tests.control.memory_control import MemoryControl, MemoryEdgeStats
@@ -69,6 +70,15 @@ class ControlClientContractTests(NetworkControlTests, TestCase):
         control = self.make_control()
         pong = await control.ping(Ping())
         self.assertEqual((control.instance, pong.instance), ("memory", "memory"))
+
+    async def test_edge_stats(self) -> None:
+        """The edge's figures come across as they are, the statuses among them numbers again."""
+        client = ControlClient(Clock(), URL, KEY, agent=make_agent(MemoryControl()))
+        for provider in (client, MemoryEdgeStats()):
+            verifyObject(IEdgeStats, provider)
+        told = await client.edge_stats(EdgeStats())
+        self.assertEqual(told, await MemoryEdgeStats().edge_stats(EdgeStats()))
+        self.assertEqual(told.counters.answers, {404: 2})
 
 
 @implementer(IAgent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 
 from zope.interface.verify import verifyObject
@@ -10,7 +10,8 @@ from zope.interface.verify import verifyObject
 from nexus.counters import Counters
 from nexus.edge.meter import EdgeMeter
 from nexus.interfaces import IEdgeStats
-from nexus.messages import EdgeStats, MeasuredEdge
+from nexus.loop_watch import LoopWatch
+from nexus.messages import EdgeStats, LoopLag, MeasuredEdge
 from tests.edge.fakes import OK_EMPTY, RelayTestCase
 
 STARTED_AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -21,7 +22,7 @@ class MeterTests(RelayTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.meter = EdgeMeter(self.edge, self.registry, STARTED_AT)
+        self.meter = EdgeMeter(self.edge, self.registry, LoopWatch(self.clock, blocked_s=1), STARTED_AT)
 
     def measure(self) -> MeasuredEdge:
         """The answer, which is there at once."""
@@ -37,6 +38,7 @@ class MeterTests(RelayTestCase):
         client, node = self.download()
         now = self.measure()
         self.assertEqual((now.started_at, now.networks, now.upstreams), (STARTED_AT, 2, 1))
+        self.assertEqual(now.loop_lag, LoopLag(last_s=0, p99_s=0, max_s=0))
         self.assertEqual((now.counters.requests, now.counters.requests_in_flight, now.counters.dials), (1, 1, 1))
         node.send(OK_EMPTY)
         client.send(b"GET / HTTP/1.1\r\nHost: nobody.gateway.localhost\r\n\r\n")
@@ -48,6 +50,6 @@ class MeterTests(RelayTestCase):
     def test_everything_that_is_counted(self) -> None:
         """Whatever the edge counts is told."""
         for place, item in enumerate(fields(Counters)):
-            value = {place: place} if item.name in ("answers", "ended") else place
+            value = place if item.default_factory is MISSING else {place: place}
             setattr(self.edge.counters, item.name, value)
         self.assertEqual(self.measure().counters, self.edge.counters)
