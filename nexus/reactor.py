@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.main import installReactor
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from nexus.uvloop_transport import UvloopTransport
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,7 +29,19 @@ class UvloopReactor(AsyncioSelectorReactor):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        loop.set_exception_handler(_log_failure)
         super().__init__(loop)
+
+
+def _log_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a callback of the loop's raised where everything else is logged; asyncio has a logger of its own."""
+    if isinstance(context.get("protocol"), UvloopTransport):
+        return  # told by itself, when its connection is lost
+    error = context.get("exception")
+    if error is None:
+        log.error("the loop: {message}", message=context.get("message"))
+    else:
+        log.failure("a callback of the loop failed", Failure(error))  # type: ignore[no-untyped-call]
 
 
 def install() -> None:

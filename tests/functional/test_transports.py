@@ -8,7 +8,7 @@ import gc
 import select
 import socket
 import threading
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from twisted.internet import defer, reactor
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -30,8 +30,6 @@ from tests.functional.connections import (
 )
 from tests.functional.test_edge_sockets import read_to_end, reset
 from tests.on_uvloop import on_uvloop
-
-T = TypeVar("T")
 
 KIB = 1024
 MIB = 1024 * KIB

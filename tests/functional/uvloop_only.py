@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 import weakref
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from twisted.internet import reactor
 
@@ -14,15 +14,7 @@ from nexus.reactor import native_loop
 from tests.functional.connections import HalfCloseable, Handing, Recorder, TransportTestCase, pause, threaded
 from tests.functional.test_edge_sockets import read_to_end
 
-T = TypeVar("T")
-
-KIB = 1024
-MIB = 1024 * KIB
-WRITTEN_AHEAD_MAX = 128 * KIB
-"""What a transport may hold of what was written before it tells the producer to pause: the high-water mark, and what
-was written at once."""
-
-ON_UVLOOP = native_loop(reactor) is not None
+MIB = 1024 * 1024
 
 
 class BrokenError(Exception):
@@ -126,9 +118,22 @@ class FailureTests(TransportTestCase):
                 peer.shutdown(socket.SHUT_WR)
             elif event == "paused":
                 ours.transport.write(bytes(16 * MIB))
-            self.assertEqual((await threaded(lambda peer=peer: read_to_end(peer)))[1], "rst", event)  # type: ignore[misc]
-            await ours.until_event("lost")
+            with self.assertNoLogs("asyncio"):
+                end = (await threaded(lambda peer=peer: read_to_end(peer)))[1]  # type: ignore[misc]
+                self.assertEqual(end, "rst", event)
+                await ours.until_event("lost")
             self.assertEqual(len(self.flushLoggedErrors(BrokenError)), 1, event)
+
+    @returns_deferred
+    async def test_elsewhere(self) -> None:
+        """What fails on the loop and is no connection's is logged, in the same place."""
+        loop = native_loop(reactor)
+        assert loop is not None
+        with self.assertNoLogs("asyncio"):
+            loop.call_soon(self.broken)
+            loop.call_exception_handler({"message": "something is odd"})
+            await pause(0.02)
+        self.assertEqual(len(self.flushLoggedErrors(BrokenError)), 1)
 
     @returns_deferred
     async def test_after_a_pause_from_the_beginning(self) -> None:
