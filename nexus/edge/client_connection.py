@@ -19,7 +19,7 @@ from nexus.edge.client_stream import ClientStream, State
 from nexus.edge.errors import MalformedError
 from nexus.edge.exchange import LocalExchange
 from nexus.edge.framing import request_framing
-from nexus.edge.heads import RequestHead, find_head_end, parse_request_head, skip_empty_lines
+from nexus.edge.heads import RequestFields, RequestHead, read_request_head, skip_empty_lines
 from nexus.edge.relay import Relay
 from nexus.edge.rewrite import own_request_lines
 from nexus.edge.timeouts import Phase
@@ -47,7 +47,7 @@ class ClientConnection(ClientStream):
     :ivar use: what is open of the network that the connection counts for; see `NetworkTally`.
     """
 
-    __slots__ = ("_advancing", "_has_begun", "_scanned", "_skipped_lines", "host", "own_lines", "use")
+    __slots__ = ("_advancing", "_has_begun", "_last_fields", "_scanned", "_skipped_lines", "host", "own_lines", "use")
 
     def __init__(self, context: EdgeContext, host: str) -> None:
         ClientStream.__init__(self, context)
@@ -57,6 +57,7 @@ class ClientConnection(ClientStream):
         self._scanned = 0
         self._skipped_lines = 0
         self._has_begun = False
+        self._last_fields: RequestFields | None = None
         self._advancing = False
 
     def makeConnection(self, transport: ITransport) -> None:
@@ -214,14 +215,16 @@ class ClientConnection(ClientStream):
                 buffer, self._skipped_lines = skip_empty_lines(buffer, self._skipped_lines)
                 self._buffer = buffer
                 self._scanned = 0
-            end = find_head_end(buffer, self._scanned, config.head_bytes_max)
-            if not end:
+            read = read_request_head(
+                buffer, self._scanned, config.head_bytes_max, config.headers_max, self._last_fields
+            )
+            if read is None:
                 self._scanned = len(buffer)
                 if buffer and not self._has_begun:
                     self._has_begun = True
                     self.timer.start(Phase.HEAD, config.head_timeout_s)
                 return False
-            head = parse_request_head(buffer[:end], config.headers_max)
+            head, end = read
             if len(head.target) > config.target_bytes_max:
                 raise MalformedError("the request target is too long", 414, "target_bytes_max")
             framing = request_framing(head.known, head.minor)
@@ -229,6 +232,8 @@ class ClientConnection(ClientStream):
         except MalformedError as error:
             self._reject(malformed(error), error.ended, head)
             return False
+        if head.fields is not self._last_fields:
+            self._last_fields = head.fields if head.fields.is_worth_keeping else None
         self._buffer = buffer[end:]
         self._scanned = 0
         self._skipped_lines = 0

@@ -20,25 +20,49 @@ if TYPE_CHECKING:
 LEADING_EMPTY_LINES_MAX: Final = 2
 """Empty lines before a request line that are overlooked (RFC 9112 section 2.2)."""
 
+REPEATED_BYTES_MAX: Final = 2048
+"""Of a request's fields that are kept to be recognised: idle connections are many, and have little room."""
+
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?")
 _OTHER_VERSION: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/(?!1\.[01]\Z)[0-9]\.[0-9]")
 _NEVER_IN_HEAD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)|\A[ \t]|\r\n[ \t]")
-_HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0"
+_HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0\r\n"
 _STATUS_LINE_START: Final = b"HTTP/1."
 
 
+class RequestFields:
+    """All that stands behind a request line, read. A client's next request mostly repeats it, byte for byte.
+
+    :ivar block: the bytes, from the request line's CRLF to the end of the head.
+    :ivar known: as `fields` tells, and `rest` too; neither is ever changed.
+    """
+
+    __slots__ = ("block", "known", "rest")
+
+    def __init__(self, block: bytes, known: Known, rest: Rest) -> None:
+        self.block = block
+        self.known = known
+        self.rest = rest
+
+    @property
+    def is_worth_keeping(self) -> bool:
+        """Whether it may stay in memory for as long as a connection is idle."""
+        return len(self.block) <= REPEATED_BYTES_MAX
+
+
 class RequestHead:
-    """A request's head. `minor` is 0 or 1, of HTTP/1.x; `known` and `rest` are told in `fields`."""
+    """A request's head. `minor` is 0 or 1, of HTTP/1.x; `known` and `rest` are those of `fields`."""
 
-    __slots__ = ("known", "method", "minor", "rest", "target")
+    __slots__ = ("fields", "known", "method", "minor", "rest", "target")
 
-    def __init__(self, method: bytes, target: bytes, minor: int, known: Known, rest: Rest) -> None:
+    def __init__(self, method: bytes, target: bytes, minor: int, fields: RequestFields) -> None:
         self.method = method
         self.target = target
         self.minor = minor
-        self.known = known
-        self.rest = rest
+        self.fields = fields
+        self.known = fields.known
+        self.rest = fields.rest
 
 
 class ResponseHead:
@@ -86,26 +110,42 @@ def skip_empty_lines(buffer: bytes, skipped: int) -> tuple[bytes, int]:
     return buffer, skipped
 
 
-def parse_request_head(head: bytes, fields_max: int) -> RequestHead:
-    """The request whose complete head, up to and with its empty line, is `head`.
+def read_request_head(
+    buffer: bytes, scanned: int, bytes_max: int, fields_max: int, last: RequestFields | None
+) -> tuple[RequestHead, int] | None:
+    """The request head that `buffer` begins with, and the index behind it; None while it is incomplete.
 
     Its method may be any token: what a node does with one is the node's business (RFC 9110 section 9.1).
 
-    :raises MalformedError: 400, 431 (too many fields), 505 (another version).
+    :param scanned: as `find_head_end` takes it, and `bytes_max` too.
+    :param last: what was behind the connection's last request line: the same bytes need not be read again.
+    :raises MalformedError: 400, 414, 431 (too many fields too), 505 (another version).
     """
-    lines = head[:-4].split(b"\r\n")
-    line = lines[0]
-    match = _REQUEST_LINE.fullmatch(line)
+    line_end = buffer.find(b"\r\n")
+    if last is not None and buffer.startswith(last.block, line_end) and line_end + len(last.block) <= bytes_max:
+        end = line_end + len(last.block)
+    else:
+        last = None
+        end = find_head_end(buffer, scanned, bytes_max)
+        if not end:
+            return None
+    match = _REQUEST_LINE.fullmatch(buffer, 0, line_end)
     if match is None:
-        if _OTHER_VERSION.fullmatch(line) and line != _HTTP_2_PREFACE:
+        if _OTHER_VERSION.fullmatch(buffer, 0, line_end) and not buffer.startswith(_HTTP_2_PREFACE):
             raise MalformedError("only HTTP/1.0 and HTTP/1.1 are spoken here", 505)
         raise MalformedError("the request line is malformed")
+    if last is None:
+        last = _read_request_fields(buffer[line_end:end], fields_max)
     method, target, minor = match.groups()
-    del lines[0]
+    return RequestHead(method, target, 1 if minor == b"1" else 0, last), end
+
+
+def _read_request_fields(block: bytes, fields_max: int) -> RequestFields:
+    lines = block[2:-4].split(b"\r\n") if len(block) > 4 else []
     if len(lines) > fields_max:
         raise MalformedError("there are too many header fields", 431, "headers_max")
     known, rest = sort_request_fields(lines)
-    return RequestHead(method, target, 1 if minor == b"1" else 0, known, rest)
+    return RequestFields(block, known, rest)
 
 
 def starts_like_response(buffer: bytes) -> bool:

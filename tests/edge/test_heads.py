@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nexus.edge.errors import MalformedError
 from nexus.edge.fields import Known, Rest, line_name, line_value
 from nexus.edge.framing import request_framing, response_framing
-from nexus.edge.heads import find_head_end, parse_request_head, parse_response_head
+from nexus.edge.heads import RequestFields, RequestHead, parse_response_head, read_request_head
 from nexus.edge.target import origin_form
 from tests.edge.hostile.case import Kind
 from tests.edge.hostile.table import REQUESTS
@@ -106,7 +106,9 @@ class OracleTests(SynchronousTestCase):
         """Method, target, version and fields."""
         head = write(line, lines)
         try:
-            request = parse_request_head(head, 100)
+            found = read_request_head(head, 0, len(head), 100, None)
+            assert found is not None
+            request = found[0]
             request_framing(request.known, request.minor)
         except MalformedError:
             return
@@ -141,10 +143,10 @@ class OracleTests(SynchronousTestCase):
             if case.kind is Kind.PASSED:
                 continue
             try:
-                end = find_head_end(case.data, 0, 32 * 1024)
-                if not end:
+                found = read_request_head(case.data, 0, 32 * 1024, 100, None)
+                if found is None:
                     continue
-                request = parse_request_head(case.data[:end], 100)
+                request, end = found
                 request_framing(request.known, request.minor)
                 origin_form(request.target, b"demo.gateway.localhost")
             except MalformedError:
@@ -170,21 +172,64 @@ class OracleTests(SynchronousTestCase):
             self.assertIn((line_name(line), line_value(line)), ((name.lower(), value) for name, value in passing))
 
 
-class MemoryTests(SynchronousTestCase):
+class RepetitionTests(SynchronousTestCase):
     """What was read once is not read otherwise the next time."""
 
-    @settings(max_examples=500, deadline=None)
-    @given(LINES)
-    def test_same_again(self, lines: list[tuple[bytes, bytes, bytes]]) -> None:
-        """A head means what it meant before, and by itself."""
-        head = write(b"GET / HTTP/1.1", lines)
+    @settings(max_examples=1000, deadline=None)
+    @given(
+        st.lists(st.tuples(st.sampled_from(REQUEST_LINES), LINES), min_size=1, max_size=3),
+        st.lists(st.integers(0, 2), max_size=6),
+        st.sampled_from((b"", b"x", b"\r\n", b"GET / HTTP/1.1\r\n\r\n")),
+        st.integers(0, 3),
+        st.sampled_from((200, 30)),
+    )
+    def test_on_one_connection(
+        self,
+        heads: list[tuple[bytes, list[tuple[bytes, bytes, bytes]]]],
+        course: list[int],
+        behind: bytes,
+        missing: int,
+        bytes_max: int,
+    ) -> None:
+        """Whatever a connection's last request was, a request means what it means by itself: whole or not, and
+        whatever comes behind it."""
+        last: RequestFields | None = None
+        for number in course:
+            line, lines = heads[number % len(heads)]
+            other = heads[(number + 1) % len(heads)][1]
+            buffer = write(line, lines) + behind
+            for data in (buffer, buffer[: len(buffer) - missing], write(line, other), buffer + buffer):
+                alone = self.outcome(data, bytes_max, None)
+                self.assertEqual(self.outcome(data, bytes_max, last), alone)
+                if isinstance(alone, tuple):
+                    found = read_request_head(data, 0, bytes_max, 5, last)
+                    assert found is not None
+                    last = found[0].fields
+
+    def outcome(self, data: bytes, bytes_max: int, last: RequestFields | None) -> object:
+        """All that reading tells."""
         try:
-            first = parse_request_head(head, 100)
-        except MalformedError:
-            with self.assertRaises(MalformedError):
-                parse_request_head(head, 100)
-            return
-        again = parse_request_head(head, 100)
-        self.assertEqual((first.known, first.rest), (again.known, again.rest))
-        self.assertIsNot(first.known, again.known)
-        self.assertIsNot(first.rest, again.rest)
+            found = read_request_head(data, 0, bytes_max, 5, last)
+        except MalformedError as error:
+            return str(error)
+        if found is None:
+            return None
+        head, end = found
+        self.assertEqual(head.fields.block, data[len(data) - len(data[data.index(b"\r\n") :]) : end])
+        return head.method, head.target, head.minor, head.known, head.rest, end
+
+    def test_recognised(self) -> None:
+        """The same bytes are not read again, others are."""
+        head = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
+        first, _ = self.read(head, None)
+        again, end = self.read(head.replace(b"/1 ", b"/22 ") + head, first.fields)
+        self.assertIs(again.fields, first.fields)
+        self.assertEqual((again.target, end), (b"/22", len(head) + 1))
+        self.assertIsNot(self.read(head.replace(b"Host", b"host"), first.fields)[0].fields, first.fields)
+        self.assertIsNot(self.read(head.replace(b"a\r", b"a\r\nB: c\r"), first.fields)[0].fields, first.fields)
+
+    def read(self, data: bytes, last: RequestFields | None) -> tuple[RequestHead, int]:
+        """A head that is there."""
+        found = read_request_head(data, 0, 1000, 100, last)
+        assert found is not None
+        return found
