@@ -187,6 +187,7 @@ audience = ""
             "[127.0.0.1]:80",
             "127.0.0.1:65536",
             "127.0.0.1:x",
+            f"127.0.0.1:{'9' * 5000}",
         ):
             error = self.refuse(MINIMAL.replace("127.0.0.1:8080", address))
             self.assertEqual(error.key, "edge.listen", address)

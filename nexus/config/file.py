@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final, get_type_hints
 
 from nexus.config.checks import problems
-from nexus.config.readers import Reader, UnacceptableValueError, is_value, reader_for
+from nexus.config.readers import Reader, is_value, reader_for
 from nexus.config.sections import Config
+from nexus.config.texts import UnacceptableValueError
 from nexus.errors import ConfigError, InvalidError
 
 PATH_VARIABLE: Final = "NEXUS_CONFIG"

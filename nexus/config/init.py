@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from nexus.config.readers import UNIX_PATH_BYTES_MAX
+from nexus.config.texts import UNIX_PATH_BYTES_MAX
 from nexus.errors import ConfigError
 from nexus.secrets import generate_secret
 

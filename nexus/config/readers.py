@@ -8,44 +8,34 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import socket
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
-from functools import lru_cache
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from nexus.config.sections import TCPListen, UnixListen
+from nexus.config.texts import (
+    UnacceptableValueError,
+    read_address,
+    read_listen,
+    read_network_name,
+    read_ports,
+    read_subnet,
+    read_tcp_listen,
+)
 from nexus.config.values import Between, Matching, NetworkName, OneOf, Satisfying
 from nexus.errors import InvalidError
-from nexus.model import RESERVED_NAMES, Address, PortRange, check_network_name
+from nexus.model import RESERVED_NAMES, Address, PortRange
 from nexus.secrets import Secret
 
 Constraint = Between | Matching | OneOf | Satisfying
-
-UNIX_PATH_BYTES_MAX = 107
-"""What `sockaddr_un` holds, less its final NUL (unix(7))."""
 
 _KIND_NAMES = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
 _LISTEN_TCP = "ADDRESS:PORT with an IP address or `localhost` ([::1]:PORT for IPv6)"
 _LISTEN_UNIX = "unix:/absolute/path"
 _ADDRESS = "IP:PORT, never a host name ([::1]:5001 for IPv6)"
-
-
-class UnacceptableValueError(Exception):
-    """A value that a reader does not take; the message says what is wrong with it, without saying what is allowed.
-
-    :ivar within: where in the value it is wrong, as the rest of its path (`[3].api`); empty for the value itself.
-    :ivar allowed: what is allowed there; empty for what the reader says.
-    """
-
-    def __init__(self, problem: str, within: str = "", allowed: str = "") -> None:
-        super().__init__(problem)
-        self.within = within
-        self.allowed = allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +166,7 @@ def reader_for(declared: Any) -> Reader:
     if get_origin(declared) is frozenset:
         return _set_of(reader_for(get_args(declared)[0]))
     if get_origin(declared) in (Union, UnionType) and set(get_args(declared)) == {TCPListen, UnixListen}:
-        return Reader(str, f"{_LISTEN_TCP}, or {_LISTEN_UNIX}", _read_listen)
+        return Reader(str, f"{_LISTEN_TCP}, or {_LISTEN_UNIX}", read_listen)
     if isinstance(declared, type) and issubclass(declared, StrEnum):
         words = OneOf(tuple(member.value for member in declared))
         plain = _constrained(_PLAIN[str], words)
@@ -260,103 +250,21 @@ def _split(text: str) -> list[object]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _read_tcp_listen(text: str) -> TCPListen:
-    host, colon, port_text = text.rpartition(":")
-    if host == "localhost":
-        host = "127.0.0.1"
-    try:
-        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-        if (address.version == 6) != (host.startswith("[") and host.endswith("]")):
-            raise ValueError
-    except ValueError:
-        raise UnacceptableValueError(f"{text!r} is not an address and a port") from None
-    if not colon or not (port_text.isascii() and port_text.isdigit()) or int(port_text) > 65535:
-        raise UnacceptableValueError(f"{text!r} has no port from 0 to 65535")
-    return TCPListen(str(address), int(port_text))
-
-
-def _read_address(text: str) -> Address:
-    host, _, port_text = text.rpartition(":")
-    if not (port_text.isascii() and port_text.isdigit() and len(port_text) <= 5):
-        raise UnacceptableValueError(f"{text!r} is not an IP address and a port")
-    ip, port = _read_ip(host), _read_port(port_text)
-    if not ip:
-        raise UnacceptableValueError(f"{text!r} is not an IP address and a port that can be connected to")
-    if not 1 <= port <= 65535:
-        raise UnacceptableValueError(f"{text!r} has no port from 1 to 65535")
-    return Address(ip, port)
-
-
-# Many networks have few ports, and each node one IP address: what was just read is one object, and found sooner.
-_read_port = lru_cache(1024)(int)
-
-
-@lru_cache(1024)
-def _read_ip(host: str) -> str:
-    """The IP address, IPv6 in brackets; empty where there is none that can be dialled."""
-    try:
-        if not host.startswith("["):
-            first = socket.inet_pton(socket.AF_INET, host)[0]
-            return "" if first == 0 or 224 <= first < 240 or host == "255.255.255.255" else host
-        address = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
-    except (OSError, ValueError):
-        return ""
-    return "" if not host.endswith("]") or address.is_unspecified or address.is_multicast else str(address)
-
-
-def _read_network_name(text: str) -> str:
-    try:
-        return check_network_name(text)
-    except InvalidError as error:
-        raise UnacceptableValueError(error.problem) from None
-
-
-def _read_listen(text: str) -> TCPListen | UnixListen:
-    if not text.startswith("unix:"):
-        return _read_tcp_listen(text)
-    path = text.removeprefix("unix:")
-    if not path.startswith("/") or path.endswith("/") or "\0" in path:
-        raise UnacceptableValueError(f"{text!r} has no absolute path of a socket")
-    if len(path.encode("utf-8", "surrogateescape")) > UNIX_PATH_BYTES_MAX:
-        raise UnacceptableValueError(f"{text!r} is too long for a socket's path ({UNIX_PATH_BYTES_MAX} bytes at most)")
-    return UnixListen(Path(path))
-
-
-def _read_subnet(text: str) -> ipaddress.IPv4Network:
-    try:
-        subnet = ipaddress.IPv4Network(text)
-    except ValueError as error:
-        raise UnacceptableValueError(f"{text!r} is not a subnet ({error})") from None
-    private = [ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
-    if not any(subnet.subnet_of(block) for block in private):
-        raise UnacceptableValueError(f"{text!r} is not a private subnet")
-    if not 12 <= subnet.prefixlen <= 28:
-        raise UnacceptableValueError(f"{text!r} is too {'large' if subnet.prefixlen < 12 else 'small'}")
-    return subnet
-
-
-def _read_ports(text: str) -> PortRange:
-    try:
-        return PortRange.parse(text)
-    except InvalidError:
-        raise UnacceptableValueError(f"{text!r} is not a range of ports") from None
-
-
 _PLAIN: dict[Any, Reader] = {
     str: Reader(str, "a text", lambda text: text),
     bool: Reader(bool, "true or false", lambda value: value),
     int: Reader(int, "a whole number", lambda number: number),
     float: Reader(float, "a number", lambda number: number),
     Secret: Reader(str, "a text", Secret, secret=True, hidden=True),
-    TCPListen: Reader(str, _LISTEN_TCP, _read_tcp_listen),
-    Address: Reader(str, _ADDRESS, _read_address),
+    TCPListen: Reader(str, _LISTEN_TCP, read_tcp_listen),
+    Address: Reader(str, _ADDRESS, read_address),
     NetworkName: Reader(
         str,
         f"1-63 characters of a-z, 0-9 and inner hyphens, but none of {', '.join(sorted(RESERVED_NAMES))}",
-        _read_network_name,
+        read_network_name,
     ),
     ipaddress.IPv4Network: Reader(
-        str, "a private IPv4 subnet from /12 to /28, without host bits, such as 10.213.0.0/20", _read_subnet
+        str, "a private IPv4 subnet from /12 to /28, without host bits, such as 10.213.0.0/20", read_subnet
     ),
-    PortRange: Reader(str, "FIRST-LAST within 1-65535, such as 24000-24999", _read_ports),
+    PortRange: Reader(str, "FIRST-LAST within 1-65535, such as 24000-24999", read_ports),
 }

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from nexus.config.file import check_privacy
-from nexus.config.readers import TableReader, UnacceptableValueError
+from nexus.config.readers import TableReader
 from nexus.config.sections import Config, StaticNetwork
+from nexus.config.texts import UnacceptableValueError
 from nexus.config.values import NetworkName
 from nexus.errors import ConfigError, quoted
 
