@@ -27,6 +27,7 @@ from nexus.database.urls import check_database, open_networks
 from nexus.dialling import dialling_endpoint
 from nexus.edge.edge import Edge
 from nexus.edge.meter import EdgeMeter
+from nexus.edge.splice import kernel_splicer
 from nexus.errors import NexusError
 from nexus.ipfs.client import NodeClient
 from nexus.ipfs.multiaddr import check_bootstrap_peers
@@ -218,6 +219,7 @@ class NexusService(MultiService):
             verifier=TokenVerifier(config.jwt, config.secrets.jwt, time.time, config.edge.domain),
             status=orchestrator,
             connect=self._dial,
+            splicer=kernel_splicer(self._reactor),
         )
 
     def _dial(self, address: Address) -> IStreamClientEndpoint:

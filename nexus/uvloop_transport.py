@@ -76,6 +76,7 @@ class UvloopTransport(asyncio.Protocol):
         "_producer",
         "_protocol",
         "_uv",
+        "_waits_until_written",
         "data_received",
         "write",
         "writeSequence",
@@ -95,6 +96,7 @@ class UvloopTransport(asyncio.Protocol):
         self._kept: bytes | None = None
         self._is_read_paused = False
         self._is_write_paused = False
+        self._waits_until_written = False
         self._is_eof_received = False
         self._is_disconnecting = False
         self._is_aborted = False
@@ -192,8 +194,11 @@ class UvloopTransport(asyncio.Protocol):
             self._tell_producer(self._producer.pauseProducing)
 
     def resume_writing(self) -> None:
-        """All has been written."""
+        """There is no more to write than the low-water mark."""
         self._is_write_paused = False
+        if self._waits_until_written:
+            self._waits_until_written = False
+            self._uv.set_write_buffer_limits()
         if self._producer is not None:
             self._tell_producer(self._producer.resumeProducing)
 
@@ -210,6 +215,15 @@ class UvloopTransport(asyncio.Protocol):
     def unwritten_bytes(self) -> int:
         """What was written here and not yet to the socket."""
         return 0 if self._is_lost else self._uv.get_write_buffer_size()
+
+    def pause_until_written(self) -> bool:
+        """See `nexus.edge.transport.pauses_until_written`."""
+        if self.unwritten_bytes == 0:
+            return False
+        if not self._waits_until_written:
+            self._waits_until_written = True
+            self._uv.set_write_buffer_limits(0)
+        return True
 
     def loseConnection(self) -> None:
         """Close in order, when all is written and no producer is registered (any more)."""

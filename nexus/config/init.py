@@ -59,6 +59,7 @@ listen = [$edge_listen]
 # api_idle_timeout_s = 0.0
 # upstream_idle_timeout_s = 4.0
 # drain_timeout_s = 10.0
+# splice_bytes_min = 262144
 # tunnel_idle_timeout_s = 3600.0
 # access_log = true
 # Networks whose nodes run already, wherever: here, and in a file of JSON lines for many.

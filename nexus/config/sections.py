@@ -107,6 +107,7 @@ class EdgeConfig:
     api_idle_timeout_s: SecondsOrOff = 0.0
     upstream_idle_timeout_s: Seconds = 4.0
     drain_timeout_s: Seconds = 10.0
+    splice_bytes_min: Annotated[int, Between(0, 2**40)] = 256 * 1024
     tunnel_idle_timeout_s: Seconds = 3600.0
     access_log: bool = True
     static: tuple[StaticNetwork, ...] = ()

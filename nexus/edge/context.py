@@ -3,6 +3,7 @@ the record of a request's end."""
 
 from __future__ import annotations
 
+import sys
 from email.utils import formatdate
 from math import inf
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nexus.edge.answers import Answer
     from nexus.edge.client_connection import ClientConnection
     from nexus.edge.heads import RequestHead
+    from nexus.edge.splice import Splicer
     from nexus.edge.upstream import UpstreamPool
     from nexus.interfaces import INetworkStatus
 
@@ -33,6 +35,8 @@ class EdgeContext:
 
     :param pseudonym: this edge's name in Via (RFC 9110 section 7.6.3).
     :param now: the time of day, in seconds since the epoch.
+    :param splicer: moves large bodies; None where nothing can.
+    :ivar splice_bytes_min: what is large.
     :ivar is_draining: no connection is kept alive any more.
     :ivar hosts: the clients' connections, by address; `networks`: by network.
     :ivar refusals: for connections that are too many.
@@ -52,6 +56,7 @@ class EdgeContext:
         pool: UpstreamPool,
         status: INetworkStatus,
         counters: Counters,
+        splicer: Splicer | None,
         client_closed: Callable[[], None],
     ) -> None:
         self.config = config
@@ -62,6 +67,9 @@ class EdgeContext:
         self.pool = pool
         self.status = status
         self.counters = counters
+        self.splicer = splicer
+        splices = splicer is not None and config.splice_bytes_min > 0
+        self.splice_bytes_min = config.splice_bytes_min if splices else sys.maxsize
         self.clients: set[ClientConnection] = set()
         self.hosts = ClientTally(config.connections_per_client_max)
         self.networks = NetworkTally(config.connections_per_network_max)

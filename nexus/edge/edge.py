@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from nexus.config.sections import EdgeConfig
     from nexus.edge.refusal import RefusedConnection
+    from nexus.edge.splice import Splicer
     from nexus.interfaces import INetworkStatus
     from nexus.model import Address
     from nexus.registry import Registry
@@ -40,6 +41,7 @@ class Edge:
     :param status: asked for what `status` and `swarm` answer, and told of targets that do not accept connections.
     :param connect: makes the endpoint that dials an address, without resolving names. Its own timeout, if any, should
         be longer than `config.connect_timeout_s`, which the edge times itself.
+    :param splicer: moves large bodies without Python (see `nexus.edge.splice`); closed with the edge.
     :ivar factory: to listen with, on as many endpoints as there are.
     :ivar counters: what happened so far.
     """
@@ -55,6 +57,7 @@ class Edge:
         status: INetworkStatus,
         connect: Callable[[Address], IStreamClientEndpoint],
         now: Callable[[], float] | None = None,
+        splicer: Splicer | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -73,6 +76,7 @@ class Edge:
             pool=self._pool,
             status=status,
             counters=self.counters,
+            splicer=splicer,
             client_closed=self._end_drain,
         )
         self.factory: IProtocolFactory = ClientConnectionFactory(self._context)
@@ -118,6 +122,8 @@ class Edge:
         self._subscription.close()
         self._pool.close()
         self._context.refusals.close()
+        if self._context.splicer is not None:
+            self._context.splicer.close()
         drained.callback(None)
 
 

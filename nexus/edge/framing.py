@@ -65,6 +65,11 @@ class LengthBody:
         self.done = True
         return payload
 
+    def skip(self, count: int) -> None:
+        """`count` bytes, at most what remains, have passed elsewhere."""
+        self.remaining -= count
+        self.done = self.remaining == 0
+
 
 class CloseBody:
     """A body that ends with its connection: whoever sees it closed says whether that was an end or a cut."""

@@ -168,8 +168,9 @@ class NodeConnection:
         if not self._is_closing:
             self._is_closing = True
             self.transport.unregisterProducer()
-            self.transport.loseConnection()
+            # First the timer: a connection whose halves are both closed is lost before this returns.
             self.timer.start(Phase.CLOSE, self._close_timeout_s)
+            self.transport.loseConnection()
 
     def abort(self) -> None:
         """Reset it: what the node was told so far is not all."""

@@ -25,7 +25,9 @@ from nexus.edge.framing import CHUNKED, UNTIL_CLOSE, chunk, last_chunk
 from nexus.edge.relay_request import RequestRelay
 from nexus.edge.response_reader import ResponseReader
 from nexus.edge.rewrite import interim_head, response_head
+from nexus.edge.splice import Side, SpliceUser
 from nexus.edge.timeouts import Phase
+from nexus.edge.transport import pauses_until_written
 from nexus.edge.tunnel import Tunnel
 from nexus.model import Feature
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from nexus.edge.heads import RequestHead, ResponseHead
     from nexus.edge.limits import NetworkUse
     from nexus.edge.node_connection import NodeConnection
+    from nexus.edge.splice import Splicing
 
 log = Logger()
 
@@ -44,7 +47,7 @@ log = Logger()
 class Relay(RequestRelay):
     """Serves one request by a node: to the request's way (`RequestRelay`) it adds the response's, and how both end."""
 
-    __slots__ = ("_reader", "_response_framing")
+    __slots__ = ("_may_splice_response", "_reader", "_response_framing", "_response_splice")
 
     def __init__(
         self,
@@ -63,6 +66,8 @@ class Relay(RequestRelay):
         config = context.config
         self._reader = ResponseReader(head.method, config.head_bytes_max, config.headers_max, self._upgrade_key)
         self._response_framing: int | None = None
+        self._may_splice_response = False
+        self._response_splice: Splicing | None = None
 
     # The response, as it comes.
 
@@ -83,15 +88,8 @@ class Relay(RequestRelay):
         pieces: list[bytes] = []
         if reader.interim:
             self._take_interim(pieces)
-        if not self._is_head_sent:
-            if reader.head is None:
-                self._write(pieces)
-                return
-            if reader.has_switched:
-                self._write(pieces)
-                self._become_tunnel(reader.head, payload)
-                return
-            self._begin_response(reader.head, pieces)
+        if not self._is_head_sent and not self._begin_response(pieces, payload):
+            return
         if payload:
             self._bytes_out += len(payload)
             if self._response_framing == CHUNKED:
@@ -104,8 +102,11 @@ class Relay(RequestRelay):
             self._complete_response()
         else:
             self._write(pieces)
-            if self._node is not None:
-                self._node.timer.touch()
+            node = self._node
+            if node is not None:
+                node.timer.touch()
+                if self._may_splice_response:
+                    self._splice_response(node)
 
     def node_ended(self) -> None:
         """The node has closed its half: it sends no more, and may yet take the rest of the request."""
@@ -164,7 +165,16 @@ class Relay(RequestRelay):
             self._go_on()
         self._reader.interim.clear()
 
-    def _begin_response(self, head: ResponseHead, pieces: list[bytes]) -> None:
+    def _begin_response(self, pieces: list[bytes], payload: bytes) -> bool:
+        """Answer the client, if the head is there; whether it is one that a body may follow."""
+        head = self._reader.head
+        if head is None:
+            self._write(pieces)
+            return False
+        if self._reader.has_switched:
+            self._write(pieces)
+            self._become_tunnel(head, payload)
+            return False
         framing = forwarded_framing(self._head, head, self._reader.framing)
         if framing == UNTIL_CLOSE and head.status != 204:
             self._keep_alive = False
@@ -174,6 +184,7 @@ class Relay(RequestRelay):
         if self._awaits_continue or self._context.is_draining:
             self._keep_alive = False
         self._response_framing = framing
+        self._may_splice_response = framing is not None and framing >= self._context.splice_bytes_min
         self._is_head_sent = True
         self._status = head.status
         self._first_byte_at = self._context.clock.seconds()
@@ -182,6 +193,7 @@ class Relay(RequestRelay):
         )
         if not self._reader.done:
             self._watch_node()
+        return True
 
     def _end_body(self, pieces: list[bytes]) -> None:
         if self._response_framing != CHUNKED:
@@ -207,6 +219,47 @@ class Relay(RequestRelay):
         elif pieces:
             self._client.transport.writeSequence(pieces)
 
+    # A large body, which passes without us.
+
+    def _splice_response(self, node: NodeConnection) -> None:
+        """Let the rest of the body pass without us, once the client has what was written; if much is left."""
+        client, splicer = self._client, self._context.splicer
+        left = self._reader.remaining
+        self._may_splice_response = left >= self._context.splice_bytes_min
+        if splicer is None or not self._may_splice_response:
+            node.set_reading(not client.write_blocked)
+            return
+        node.set_reading(False)
+        if not pauses_until_written(client.transport):
+            self._may_splice_response = False
+            user = SpliceUser(client, self._response_moved, self._response_splice_ended, self._response_splice_lost)
+            self._response_splice = splicer.splice(node.transport, client.transport, left, user)
+            if self._response_splice is None:
+                node.set_reading(True)
+
+    def _response_moved(self, count: int) -> None:
+        self._bytes_out += count
+        self._reader.skip(count)
+        if self._node is not None:
+            self._node.timer.touch()
+
+    def _response_splice_ended(self) -> None:
+        self._response_splice = None
+        if self._reader.done:
+            self._complete_response()
+        elif self._node is not None:
+            self._node.set_reading(True)
+
+    def _response_splice_lost(self, side: Side) -> None:
+        self._response_splice = None
+        self.cut("node_gone" if side is Side.SOURCE else "client_gone")
+
+    def _stop_splices(self) -> None:
+        for splice in (self._request_splice, self._response_splice):
+            if splice is not None:
+                splice.stop()
+        self._request_splice = self._response_splice = None
+
     # Backpressure, and who is waited for.
 
     def client_blocked(self) -> None:
@@ -218,7 +271,10 @@ class Relay(RequestRelay):
     def client_unblocked(self) -> None:
         """See `Exchange.client_unblocked`."""
         if self._node is not None:
-            self._node.set_reading(True)
+            if self._may_splice_response:
+                self._splice_response(self._node)
+            elif self._response_splice is None:
+                self._node.set_reading(True)
             self._watch_node()
 
     def _watch_node(self) -> None:
@@ -279,6 +335,8 @@ class Relay(RequestRelay):
 
     def _finish(self, ended: str) -> None:
         node, self._node = self._node, None
+        if self._request_splice is not None:
+            self._stop_splices()
         if node is not None:
             self._part_with(node)
         Exchange._finish(self, ended)
@@ -299,6 +357,7 @@ class Relay(RequestRelay):
             self._upstream.give_back(node)
 
     def _release(self) -> None:
+        self._stop_splices()
         node, self._node = self._node, None
         dial, self._dial = self._dial, None
         if node is not None:

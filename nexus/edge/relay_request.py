@@ -14,9 +14,11 @@ from nexus.edge.body_rate import BodyRate
 from nexus.edge.errors import MalformedError
 from nexus.edge.exchange import Exchange
 from nexus.edge.forwarding import request_trailers
-from nexus.edge.framing import CHUNKED, ChunkedBody, body_reader, chunk, last_chunk
+from nexus.edge.framing import CHUNKED, ChunkedBody, LengthBody, body_reader, chunk, last_chunk
 from nexus.edge.rewrite import request_head
+from nexus.edge.splice import Side, SpliceUser
 from nexus.edge.timeouts import Phase
+from nexus.edge.transport import pauses_until_written
 from nexus.edge.upgrade import upgrade_lines, websocket_key
 from nexus.model import Feature
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from nexus.edge.heads import RequestHead
     from nexus.edge.limits import NetworkUse
     from nexus.edge.node_connection import NodeConnection
+    from nexus.edge.splice import Splicing
     from nexus.edge.upstream_queue import Place
 
 IDEMPOTENT_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
@@ -50,8 +53,10 @@ class RequestRelay(Exchange):
         "_dial",
         "_is_response_done",
         "_may_retry",
+        "_may_splice_request",
         "_node",
         "_rate",
+        "_request_splice",
         "_upgrade_key",
         "_upstream",
     )
@@ -80,6 +85,8 @@ class RequestRelay(Exchange):
         self._may_retry = framing == 0 and head.method in IDEMPOTENT_METHODS
         self._awaits_continue = framing != 0 and head.minor == 1 and b"expect" in head.known
         self._is_response_done = False
+        self._may_splice_request = framing >= context.splice_bytes_min
+        self._request_splice: Splicing | None = None
 
     def begin(self) -> None:
         """See `Exchange.begin`."""
@@ -163,8 +170,8 @@ class RequestRelay(Exchange):
             self._complete_request(node)
         elif self._awaits_continue:
             self._go_on()
-        else:
-            self._body_progressed(len(payload))
+        elif self._body_progressed(len(payload)) and self._may_splice_request:
+            self._splice_request(node)
 
     def _body_progressed(self, count: int) -> bool:
         """`count` bytes more of the body have come, and it goes on; False where they were so few that it does not."""
@@ -215,9 +222,51 @@ class RequestRelay(Exchange):
     def node_unblocked(self) -> None:
         """See `NodeUser.node_unblocked`."""
         if not self._is_request_done:
-            self._client.hold_body(False)
+            if self._may_splice_request and self._node is not None:
+                self._splice_request(self._node)
+            elif self._request_splice is None:
+                self._client.hold_body(False)
             self._watch_client()
             self._watch_node()
+
+    def _splice_request(self, node: NodeConnection) -> None:
+        """Let the rest of the body pass without us, once the node has what was written; if much is left."""
+        client, splicer = self._client, self._context.splicer
+        left = self._body.remaining if isinstance(self._body, LengthBody) else 0
+        self._may_splice_request = left >= self._context.splice_bytes_min
+        if splicer is None or not self._may_splice_request:
+            client.hold_body(node.write_blocked)
+            return
+        client.hold_body(True)
+        if not pauses_until_written(node.transport):
+            self._may_splice_request = False
+            user = SpliceUser(node, self._request_moved, self._request_splice_ended, self._request_splice_lost)
+            self._request_splice = splicer.splice(client.transport, node.transport, left, user)
+            if self._request_splice is None:
+                client.hold_body(False)
+        self._watch_client()
+
+    def _request_moved(self, count: int) -> None:
+        self._bytes_in += count
+        if isinstance(self._body, LengthBody):
+            self._body.skip(count)
+        if not self._body.done:
+            self._body_progressed(count)
+
+    def _request_splice_ended(self) -> None:
+        self._request_splice = None
+        if not self._body.done:
+            self._client.hold_body(False)
+        elif self._node is not None:
+            self._complete_request(self._node)
+
+    def _request_splice_lost(self, side: Side) -> None:
+        self._request_splice = None
+        if side is Side.SOURCE:
+            self.cut("client_gone")
+        elif self._node is not None:
+            self._node.abort()
+            self.node_lost(is_clean=False)
 
     def _watch_client(self) -> None:
         """Time the request's body, while it is the client that we wait for."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from nexus.edge.errors import MalformedError
-from nexus.edge.framing import UNTIL_CLOSE, BodyReader, ChunkedBody, body_reader, response_framing
+from nexus.edge.framing import UNTIL_CLOSE, BodyReader, ChunkedBody, LengthBody, body_reader, response_framing
 from nexus.edge.heads import ResponseHead, find_head_end, parse_response_head, starts_like_response
 from nexus.edge.upgrade import check_switch
 
@@ -62,6 +62,17 @@ class ResponseReader:
         self.framing = 0
         self.done = False
         self.surplus = b""
+
+    @property
+    def remaining(self) -> int:
+        """How much is still to come of a body of known length; 0 of any other."""
+        return self._body.remaining if isinstance(self._body, LengthBody) else 0
+
+    def skip(self, count: int) -> None:
+        """`count` bytes of what remains have passed elsewhere."""
+        if isinstance(self._body, LengthBody):
+            self._body.skip(count)
+            self.done = self._body.done
 
     @property
     def trailers(self) -> list[tuple[bytes, bytes]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.interfaces import ITCPTransport
 
@@ -87,6 +87,23 @@ def is_silent(transport: object) -> bool:
     except OSError:
         return False
     return False
+
+
+def pauses_until_written(transport: object) -> bool:
+    """Whether something that was written is still the transport's to send. If so, its producer is paused, and resumed
+    when nothing is."""
+    own = getattr(transport, "pause_until_written", None)
+    if own is not None:
+        paused: bool = own()
+        return paused
+    # Twisted's have no word for it. They resume a producer when all is written, once it is noted as paused.
+    twisted: Any = transport
+    if not (twisted.dataBuffer or twisted._tempDataBuffer):
+        return False
+    if not twisted.producerPaused:
+        twisted.producerPaused = True
+        twisted.producer.pauseProducing()
+    return True
 
 
 def is_connected(transport: object) -> bool:

@@ -5,6 +5,7 @@ Client and backend are blocking sockets in threads; the edge runs in the test's 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import http.client
@@ -26,6 +27,7 @@ from nexus.config.sections import EdgeConfig, JWTConfig, TCPListen
 from nexus.coroutines import returns_deferred
 from nexus.dialling import dialling_endpoint
 from nexus.edge.edge import Edge
+from nexus.edge.splice import kernel_splicer
 from nexus.interfaces import INetworkStatus
 from nexus.listening import bind
 from nexus.model import AccessRules, Address, NetworkState, NetworkStatus, RouteTarget
@@ -65,15 +67,19 @@ class Backend:
         self.serve = serve
         self.failures: list[BaseException] = []
         self.accepted = 0
+        self._connections: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = Address("127.0.0.1", self._listener.getsockname()[1])
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
     def close(self) -> None:
-        """Stop accepting, and wait for the threads to end."""
+        """Stop accepting, end what is open, and wait for the threads to end."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
 
@@ -90,11 +96,13 @@ class Backend:
             thread.start()
 
     def _run(self, connection: socket.socket) -> None:
+        self._connections.add(connection)
         with connection:
             try:
                 self.serve(connection)
             except BaseException as error:  # a thread's border: the test looks at it
                 self.failures.append(error)
+            self._connections.discard(connection)
 
 
 def read_head(connection: socket.socket) -> tuple[bytes, bytes]:
@@ -163,36 +171,46 @@ class Unchunk:
 
 
 class EdgeSocketsTestCase(TestCase):
-    """An edge that listens on a free port, before one backend."""
+    """An edge that listens on a free port, before one backend.
+
+    :cvar splice_bytes_min: from where on it splices; 0 never.
+    """
 
     timeout = 120
+    splice_bytes_min = 256 * 1024
 
     def start(self, serve: Callable[[socket.socket], None]) -> Backend:
         """A network `demo` whose node is played by `serve`."""
         backend = Backend(serve)
         self.addCleanup(backend.close)
-        registry = Registry()
-        registry.publish(
-            "demo",
-            rules=AccessRules(users=frozenset({"alice"}), gateway_public=True),
-            state=NetworkState.ONLINE,
-            targets=(
-                RouteTarget(index=0, api=backend.address, gateway=backend.address, rpc_bearer=None, container_id="c"),
-            ),
-        )
+        self.backend = backend
+        self.registry = Registry()
+        self.publish("c")
+        self.splicer = kernel_splicer(reactor)
         self.edge = Edge(
-            config=EdgeConfig(listen=(), drain_timeout_s=1.0),
+            config=EdgeConfig(listen=(), drain_timeout_s=1.0, splice_bytes_min=self.splice_bytes_min),
             instance="sockets",
             clock=reactor,
-            registry=registry,
+            registry=self.registry,
             verifier=TokenVerifier(JWTConfig(), SECRET, time.time, "localhost"),
             status=NoStatus(),
             connect=lambda address: dialling_endpoint(reactor, address, 10),
+            splicer=self.splicer,
         )
         self.token = issue_token(
             JWTConfig(), SECRET, user="alice", lifetime_s=600, default_audience="localhost", now=time.time()
         )
         return backend
+
+    def publish(self, container_id: str) -> None:
+        """The route to the backend, of a new generation for each container."""
+        address = self.backend.address
+        self.registry.publish(
+            "demo",
+            rules=AccessRules(users=frozenset({"alice"}), gateway_public=True),
+            state=NetworkState.ONLINE,
+            targets=(RouteTarget(index=0, api=address, gateway=address, rpc_bearer=None, container_id=container_id),),
+        )
 
     async def listen(self) -> None:
         """Accept clients from now on."""
@@ -375,6 +393,12 @@ class FlatMemoryTests(EdgeSocketsTestCase):
         return digest.hexdigest()
 
 
+class CopiedFlatMemoryTests(FlatMemoryTests):
+    """Likewise where nothing is spliced."""
+
+    splice_bytes_min = 0
+
+
 class AbortTests(EdgeSocketsTestCase):
     """A cut message ends by RST, in whatever framing."""
 
@@ -546,5 +570,6 @@ class ConnectionTests(EdgeSocketsTestCase):
 
 
 FlatMemoryTestsOnUvloop = on_uvloop(FlatMemoryTests, __name__)
+CopiedFlatMemoryTestsOnUvloop = on_uvloop(CopiedFlatMemoryTests, __name__)
 AbortTestsOnUvloop = on_uvloop(AbortTests, __name__)
 ConnectionTestsOnUvloop = on_uvloop(ConnectionTests, __name__)
