@@ -251,7 +251,7 @@ class Bench:
 def stages(bench: Bench, kind: Kind, variation: str, count: int) -> Iterator[tuple[str, float]]:
     """The pure parts, each by itself."""
     asked = messages(kind, variation, count, bench.token)
-    own = own_request_lines(b"nexus-bench", "192.0.2.7", b"http")
+    own = own_request_lines(b"nexus-bench", b"192.0.2.7", b"http")
 
     def timed(name: str, call: Callable[[Any], Any], over: list[Any]) -> tuple[str, float, list[Any]]:
         gc.disable()

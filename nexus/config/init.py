@@ -62,6 +62,9 @@ listen = [$edge_listen]
 # splice_bytes_min = 262144
 # tunnel_idle_timeout_s = 3600.0
 # access_log = true
+# What stands before Nexus, if anything: whose X-Forwarded-* are believed, and who begins with a PROXY header.
+# trusted_proxies = []
+# proxy_protocol_from = []
 # Networks whose nodes run already, wherever: here, and in a file of JSON lines for many.
 # static = ([[edge.static]] tables)
 # static_file = (an absolute path)

@@ -19,13 +19,14 @@ from nexus.config.sections import TCPListen, UnixListen
 from nexus.config.texts import (
     UnacceptableValueError,
     read_address,
+    read_ip_network,
     read_listen,
     read_network_name,
     read_ports,
     read_subnet,
     read_tcp_listen,
 )
-from nexus.config.values import Between, Matching, NetworkName, OneOf, Satisfying
+from nexus.config.values import Between, IPNetwork, Matching, NetworkName, OneOf, Satisfying
 from nexus.errors import InvalidError
 from nexus.model import RESERVED_NAMES, Address, PortRange
 from nexus.secrets import Secret
@@ -266,5 +267,6 @@ _PLAIN: dict[Any, Reader] = {
     ipaddress.IPv4Network: Reader(
         str, "a private IPv4 subnet from /12 to /28, without host bits, such as 10.213.0.0/20", read_subnet
     ),
+    IPNetwork: Reader(str, "IP addresses: 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32, without host bits", read_ip_network),
     PortRange: Reader(str, "FIRST-LAST within 1-65535, such as 24000-24999", read_ports),
 }

@@ -24,6 +24,7 @@ from nexus.config.values import (
     HostName,
     ImageReference,
     Instance,
+    IPNetwork,
     IPv4Literal,
     LogLevel,
     NetworkName,
@@ -110,6 +111,8 @@ class EdgeConfig:
     splice_bytes_min: Annotated[int, Between(0, 2**40)] = 256 * 1024
     tunnel_idle_timeout_s: Seconds = 3600.0
     access_log: bool = True
+    trusted_proxies: frozenset[IPNetwork] = frozenset()
+    proxy_protocol_from: frozenset[IPNetwork] = frozenset()
     static: tuple[StaticNetwork, ...] = ()
     static_file: AbsolutePath | None = None
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nexus.config.sections import TCPListen, UnixListen
+from nexus.config.values import IPNetwork
 from nexus.errors import InvalidError
 from nexus.model import Address, PortRange, check_network_name
 
@@ -112,6 +113,14 @@ def read_subnet(text: str) -> ipaddress.IPv4Network:
     if not 12 <= subnet.prefixlen <= 28:
         raise UnacceptableValueError(f"{text!r} is too {'large' if subnet.prefixlen < 12 else 'small'}")
     return subnet
+
+
+def read_ip_network(text: str) -> IPNetwork:
+    """An IP address, or a network of them in the notation of CIDR."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise UnacceptableValueError(f"{text!r} is no network of addresses ({error})") from None
 
 
 def read_ports(text: str) -> PortRange:

@@ -5,6 +5,7 @@ Each says whether it takes a value, and in words what it takes; reading and erro
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -117,6 +118,7 @@ BearerKey = Annotated[
 # Any header value without blanks: what a node checks is its own affair.
 NodeBearer = Annotated[Secret, Matching(r"[\x21-\x7e]{1,512}", "1-512 characters of visible ASCII", hidden=True)]
 
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 NetworkName = NewType("NetworkName", str)
 UserName = Annotated[str, Satisfying(is_user_name, f"1-{USER_LENGTH_MAX} printable characters")]
 Origin = Annotated[str, Satisfying(is_origin, ORIGIN_ALLOWED)]

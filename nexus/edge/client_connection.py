@@ -3,7 +3,7 @@
 It reads heads, and hands bodies to the exchange. While an exchange is under way it goes on reading, so that it learns
 at once of a client that leaves; what is pipelined meanwhile waits, up to a bound, and beyond it the client waits.
 
-    HEAD -> (BODY ->) BUSY -> HEAD ... -> CLOSED, or LINGERING -> CLOSED
+    (PROXY ->) HEAD -> (BODY ->) BUSY -> HEAD ... -> CLOSED, or LINGERING -> CLOSED
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from nexus.edge.errors import MalformedError
 from nexus.edge.exchange import LocalExchange
 from nexus.edge.framing import request_framing
 from nexus.edge.heads import RequestFields, RequestHead, read_request_head, skip_empty_lines
+from nexus.edge.proxy_protocol import read_proxy_header
 from nexus.edge.relay import Relay
 from nexus.edge.rewrite import own_request_lines
 from nexus.edge.timeouts import Phase
 from nexus.edge.transport import StreamTransport, prepare
+from nexus.edge.trusted_proxies import told_client
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from nexus.edge.context import EdgeContext
     from nexus.edge.exchange import Exchange
     from nexus.edge.limits import NetworkUse
+    from nexus.edge.trusted_proxies import AddressSet
 
 REQUESTS_PER_TURN_MAX: Final = 16
 """How many requests of one client that pipelines are answered before the others have their turn."""
@@ -42,23 +45,50 @@ REQUESTS_PER_TURN_MAX: Final = 16
 class ClientConnection(ClientStream):
     """The edge's end of a client's connection. It is the producer of its own transport's writes.
 
-    :ivar host: the client's IP address.
-    :ivar own_lines: what every request that came this way carries to a node.
+    :param host: the peer's IP address.
+    :param is_proxied: whether a PROXY header comes first, and says whose the connection is.
+    :ivar host: the client's IP address; behind a trusted proxy, that of the present request's.
+    :ivar counted_host: the address that the connection is counted for; empty for none.
+    :ivar own_lines: what every request that came this way carries to a node; behind a trusted proxy, the present one.
+    :ivar forwarded_host: the Host that a trusted proxy was asked for; empty where it is the request's.
     :ivar use: what is open of the network that the connection counts for; see `NetworkTally`.
     """
 
-    __slots__ = ("_advancing", "_has_begun", "_last_fields", "_scanned", "_skipped_lines", "host", "own_lines", "use")
+    __slots__ = (
+        "_advancing",
+        "_has_begun",
+        "_last_fields",
+        "_peer",
+        "_scanned",
+        "_skipped_lines",
+        "_trusted",
+        "counted_host",
+        "forwarded_host",
+        "host",
+        "own_lines",
+        "use",
+    )
 
-    def __init__(self, context: EdgeContext, host: str) -> None:
+    def __init__(self, context: EdgeContext, host: str, *, is_proxied: bool = False) -> None:
         ClientStream.__init__(self, context)
-        self.host = host
-        self.own_lines = own_request_lines(context.pseudonym, host, b"http")
+        self.forwarded_host = b""
+        self._set_peer(host)
+        if is_proxied:
+            self._state = State.PROXY
+            self.counted_host = ""
         self.use: NetworkUse | None = None
         self._scanned = 0
         self._skipped_lines = 0
         self._has_begun = False
         self._last_fields: RequestFields | None = None
         self._advancing = False
+
+    def _set_peer(self, host: str) -> None:
+        context = self._context
+        self._peer = self.host = host
+        self.own_lines = own_request_lines(context.pseudonym, host.encode("ascii", "replace"), b"http")
+        self._trusted = context.trusted_proxies if context.is_trusted(host) else None
+        self.counted_host = host if self._trusted is None else ""
 
     def makeConnection(self, transport: ITransport) -> None:
         """See `IProtocol.makeConnection`."""
@@ -70,7 +100,11 @@ class ClientConnection(ClientStream):
         self._context.client_connected(self)
         prepare(self.transport, self._context.user_timeout_s)
         self.transport.registerProducer(self, True)
-        self.timer.start(Phase.KEEP_ALIVE, self._context.config.keep_alive_timeout_s)
+        config = self._context.config
+        if self._state is State.PROXY:
+            self.timer.start(Phase.HEAD, config.head_timeout_s)
+        else:
+            self.timer.start(Phase.KEEP_ALIVE, config.keep_alive_timeout_s)
 
     def dataReceived(self, data: bytes) -> None:
         """See `IProtocol.dataReceived`."""
@@ -83,9 +117,31 @@ class ClientConnection(ClientStream):
         if state in (State.LINGERING, State.CLOSED):
             return
         self._buffer = self._buffer + data if self._buffer else data
-        if state is State.HEAD:
+        if state is State.PROXY:
+            self._read_proxy_header()
+        if self._state is State.HEAD:
             self._advance()
         self._update_reading()
+
+    def _read_proxy_header(self) -> None:
+        try:
+            header = read_proxy_header(self._buffer)
+        except MalformedError as error:
+            self._reject(malformed(error), error.ended, None)
+            return
+        if header is None:
+            return
+        end, host = header
+        self._buffer = self._buffer[end:]
+        context = self._context
+        self._set_peer(host or self._peer)
+        if context.enter(self._peer):
+            self._state = State.HEAD
+            self.timer.start(Phase.KEEP_ALIVE, context.config.keep_alive_timeout_s)
+        else:
+            self.counted_host = ""
+            self.transport.write(context.refusals.answer("connections_per_client_max", context.date()))
+            self._linger()
 
     def readConnectionLost(self) -> None:
         """See `IHalfCloseableProtocol.readConnectionLost`. What was answered before still goes out."""
@@ -169,7 +225,7 @@ class ClientConnection(ClientStream):
 
     def close_if_idle(self) -> None:
         """Close it unless a request is under way, or has begun to arrive."""
-        if self._state is State.HEAD and not self._has_begun and not self._buffer:
+        if self._state in (State.PROXY, State.HEAD) and not self._has_begun and not self._buffer:
             self.close()
 
     def cut(self, ended: str) -> Exchange | None:
@@ -227,6 +283,8 @@ class ClientConnection(ClientStream):
             head, end = read
             if len(head.target) > config.target_bytes_max:
                 raise MalformedError("the request target is too long", 414, "target_bytes_max")
+            if self._trusted is not None:
+                self._believe(head, self._trusted)
             framing = request_framing(head.known, head.minor)
             disposition = self._context.admission.dispose(head)
         except MalformedError as error:
@@ -246,6 +304,13 @@ class ClientConnection(ClientStream):
         else:
             self._begin_relay(head, framing, disposition, disposition.destination)
         return True
+
+    def _believe(self, head: RequestHead, trusted: AddressSet) -> None:
+        """Take from a trusted proxy who the request comes from."""
+        told = told_client(self._peer, head.known, trusted)
+        self.host = told.host
+        self.own_lines = own_request_lines(self._context.pseudonym, told.hops, told.scheme)
+        self.forwarded_host = told.authority
 
     def _begin_relay(self, head: RequestHead, framing: int, disposition: Disposition, destination: Destination) -> None:
         """Let a node answer, as far as the limits of its network go."""
@@ -270,6 +335,8 @@ class ClientConnection(ClientStream):
 
     def _reject(self, answer: Answer, ended: str, head: RequestHead | None) -> None:
         """Answer what is no request that could be understood, and close."""
+        if head is None:
+            self.host = self._peer
         self.timer.stop()
         self._context.answer_rejected(self, answer, ended, head)
         self._linger()

@@ -26,6 +26,9 @@ LOOK_S: Final = 5.0
 class State(Enum):
     """What the connection takes bytes for."""
 
+    PROXY = auto()
+    """A PROXY header, which says who the client is."""
+
     HEAD = auto()
     """The next request's head."""
 

@@ -13,6 +13,7 @@ from nexus.edge.answers import payload_bytes, write_answer
 from nexus.edge.client_stream import LOOK_S
 from nexus.edge.limits import ClientTally, NetworkTally
 from nexus.edge.refusal import Refusals
+from nexus.edge.trusted_proxies import AddressSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ class EdgeContext:
     :ivar splice_bytes_min: what is large.
     :ivar is_draining: no connection is kept alive any more.
     :ivar hosts: the clients' connections, by address; `networks`: by network.
+    :ivar trusted_proxies: whose X-Forwarded-* are believed, and `proxy_protocol_from` who begins with a PROXY header.
     :ivar refusals: for connections that are too many.
     :ivar request_body_bytes_max: of the configuration, and inf for no limit.
     :ivar user_timeout_s: for client connections; see `prepare`.
@@ -73,6 +75,8 @@ class EdgeContext:
         self.clients: set[ClientConnection] = set()
         self.hosts = ClientTally(config.connections_per_client_max)
         self.networks = NetworkTally(config.connections_per_network_max)
+        self.trusted_proxies = AddressSet(config.trusted_proxies)
+        self.proxy_protocol_from = AddressSet(config.proxy_protocol_from)
         self.refusals = Refusals(clock, counters)
         self.request_body_bytes_max: float = config.request_body_bytes_max or inf
         self.user_timeout_s = config.send_timeout_s + 2 * LOOK_S
@@ -89,6 +93,15 @@ class EdgeContext:
             self._date = formatdate(second, usegmt=True).encode("ascii")
         return self._date
 
+    def is_trusted(self, host: str) -> bool:
+        """Whether the peer at `host` is a trusted proxy."""
+        return bool(self.trusted_proxies) and self.trusted_proxies.holds(host)
+
+    def enter(self, host: str) -> bool:
+        """Count a connection for the client at `host`; False where that has too many. A trusted proxy's are not
+        counted: they are many clients'."""
+        return self.is_trusted(host) or self.hosts.enter(host)
+
     def client_connected(self, client: ClientConnection) -> None:
         """A client has connected."""
         self.clients.add(client)
@@ -99,7 +112,8 @@ class EdgeContext:
         """A client's connection is closed."""
         self.clients.discard(client)
         self.networks.leave(client)
-        self.hosts.leave(client.host)
+        if client.counted_host:
+            self.hosts.leave(client.counted_host)
         self.counters.client_connections_open -= 1
         self._client_closed()
 

@@ -50,7 +50,7 @@ class Refusals:
     def __init__(self, clock: IReactorTime, counters: Counters) -> None:
         self._clock = clock
         self._counters = counters
-        self._responses: dict[str, tuple[int, bytes]] = {}
+        self._responses: dict[str, tuple[bytes, bytes]] = {}
         self._lingering: OrderedDict[RefusedConnection, float] = OrderedDict()
         self._sweep: IDelayedCall | None = None
         self._reported: dict[str, float] = {}
@@ -60,20 +60,23 @@ class Refusals:
 
         :param date: the Date field's value.
         """
+        return RefusedConnection(self, self.answer(limit, date))
+
+    def answer(self, limit: str, date: bytes) -> bytes:
+        """What is written to a connection that met `limit`, and counted."""
         refused = self._counters.connections_refused
         refused[limit] = refused.get(limit, 0) + 1
         now = self._clock.seconds()
         if now - self._reported.get(limit, -REPORT_S) >= REPORT_S:
             self._reported[limit] = now
             log.warn("connections are refused: {limit} is met ({count} so far)", limit=limit, count=refused[limit])
-        second = int(now)
         written = self._responses.get(limit)
-        if written is None or written[0] != second:
+        if written is None or written[0] != date:
             response = write_answer(
                 ANSWERS[limit], feature=None, accept=None, date=date, more=[], head_only=False, close=True
             )
-            written = self._responses[limit] = second, response
-        return RefusedConnection(self, written[1])
+            written = self._responses[limit] = date, response
+        return written[1]
 
     def linger(self, connection: RefusedConnection) -> bool:
         """Give `connection` time; False where too many have been given it."""

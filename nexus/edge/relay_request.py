@@ -184,10 +184,13 @@ class RequestRelay(Exchange):
     def _send(self, node: NodeConnection) -> None:
         node.exchange = self
         self._node = node
-        own_lines = self._client.own_lines
+        client = self._client
+        own_lines = client.own_lines
         if self._upgrade_key is not None:
             own_lines += upgrade_lines(self._head)
-        node.transport.write(request_head(self._head, self._disposition, self._framing, own_lines))
+        node.transport.write(
+            request_head(self._head, self._disposition, self._framing, own_lines, client.forwarded_host)
+        )
         if not self._is_request_done:
             self.takes_body = True
             self._watch_client()

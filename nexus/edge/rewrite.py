@@ -29,20 +29,27 @@ _OUR_USER_AGENT: Final = b"User-Agent: nexus\r\n"
 _API: Final = Feature.API
 
 
-def own_request_lines(pseudonym: bytes, client_host: str, scheme: bytes) -> bytes:
-    """What every request of one client connection carries: Via, and who it comes from."""
+def own_request_lines(pseudonym: bytes, hops: bytes, scheme: bytes) -> bytes:
+    """What every request of one client connection carries: Via, and who it comes from.
+
+    :param hops: the client's address, or what a trusted proxy says, with its own behind it.
+    :param scheme: what the client speaks, as far as we know.
+    """
     return b"Via: 1.1 %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (
         pseudonym,
-        client_host.encode("ascii", "replace"),
+        hops,
         scheme,
     )
 
 
-def request_head(head: RequestHead, disposition: Disposition, framing: int, own_lines: bytes) -> bytes:
+def request_head(
+    head: RequestHead, disposition: Disposition, framing: int, own_lines: bytes, forwarded_host: bytes = b""
+) -> bytes:
     """The head that goes to the node: HTTP/1.1 whatever the client speaks.
 
     :param framing: the request's body, as `framing` read it: the node gets the same.
     :param own_lines: of `own_request_lines`.
+    :param forwarded_host: what X-Forwarded-Host says; empty for the request's Host.
     """
     known = head.known
     authority = disposition.authority
@@ -63,7 +70,7 @@ def request_head(head: RequestHead, disposition: Disposition, framing: int, own_
         lines.append(b"Max-Forwards: %d\r\n" % (int(known[b"max-forwards"][0]) - 1))
     # Via says what was received (RFC 9110 section 7.6.3).
     lines.append(own_lines if head.minor else own_lines.replace(b"Via: 1.1 ", b"Via: 1.0 ", 1))
-    lines.append(b"X-Forwarded-Host: %b\r\n\r\n" % authority)
+    lines.append(b"X-Forwarded-Host: %b\r\n\r\n" % (forwarded_host or authority))
     return b"".join(lines)
 
 
