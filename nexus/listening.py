@@ -19,6 +19,7 @@ from twisted.internet.error import CannotListenError
 from nexus.config.sections import TCPListen, UnixListen
 from nexus.errors import NexusError
 from nexus.reactor import native_loop
+from nexus.socket_options import set_stream_options
 from nexus.uvloop_endpoints import AdoptedUvloopEndpoint
 
 if TYPE_CHECKING:
@@ -110,33 +111,35 @@ class BoundUnix:
 
 
 @overload
-def bind(key: str, listen: TCPListen) -> BoundTCP: ...
+def bind(key: str, listen: TCPListen, user_timeout_s: float = ...) -> BoundTCP: ...
 @overload
 def bind(key: str, listen: UnixListen) -> BoundUnix: ...
-def bind(key: str, listen: TCPListen | UnixListen) -> BoundTCP | BoundUnix:
+def bind(key: str, listen: TCPListen | UnixListen, user_timeout_s: float = 0.0) -> BoundTCP | BoundUnix:
     """Take an address, or fail while somebody is looking.
 
     A unix socket that a killed process left is removed; one at which somebody answers is not.
 
     :param key: the configuration key to name in errors.
+    :param user_timeout_s: of the connections that will be accepted by TCP (see `nexus.socket_options`).
     :raises ListenError: when the address is in use, not ours, or not allowed.
     """
     try:
         if isinstance(listen, UnixListen):
             _make_way(listen)
             return BoundUnix(key, listen)
-        return BoundTCP(_bind_tcp(listen))
+        return BoundTCP(_bind_tcp(listen, user_timeout_s))
     except OSError as error:
         raise ListenError(key, listen, _explain(error)) from None
 
 
-def _bind_tcp(listen: TCPListen) -> socket.socket:
+def _bind_tcp(listen: TCPListen, user_timeout_s: float) -> socket.socket:
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        set_stream_options(bound, user_timeout_s)
         bound.bind((listen.host, listen.port))
         bound.listen(BACKLOG)
         bound.setblocking(False)

@@ -25,6 +25,7 @@ from nexus.control.resource import control_factory
 from nexus.coroutines import returns_deferred
 from nexus.database.urls import check_database, open_networks
 from nexus.dialling import dialling_endpoint
+from nexus.edge.client_stream import client_user_timeout_s
 from nexus.edge.edge import Edge
 from nexus.edge.meter import EdgeMeter
 from nexus.edge.splice import kernel_splicer
@@ -70,7 +71,8 @@ def make_service(config: Config, reactor: Any) -> IService:
     check_database(config.database.url, config.source)
     bound: list[BoundTCP | BoundUnix] = []
     try:
-        edge = [bind("edge.listen", listen) for listen in config.edge.listen]
+        user_timeout_s = client_user_timeout_s(config.edge)
+        edge = [bind("edge.listen", listen, user_timeout_s) for listen in config.edge.listen]
         bound += edge
         control: list[BoundTCP | BoundUnix] = []
         for listen in config.control.listen:

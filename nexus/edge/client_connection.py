@@ -24,7 +24,7 @@ from nexus.edge.proxy_protocol import read_proxy_header
 from nexus.edge.relay import Relay
 from nexus.edge.rewrite import own_request_lines
 from nexus.edge.timeouts import Phase
-from nexus.edge.transport import StreamTransport, prepare
+from nexus.edge.transport import StreamTransport
 from nexus.edge.trusted_proxies import told_client
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ class ClientConnection(ClientStream):
     def connectionMade(self) -> None:
         """See `IProtocol.connectionMade`."""
         self._context.client_connected(self)
-        prepare(self.transport, self._context.user_timeout_s)
         self.transport.registerProducer(self, True)
         config = self._context.config
         if self._state is State.PROXY:

@@ -10,6 +10,7 @@ from nexus.edge.timeouts import Phase, PhaseTimer
 from nexus.edge.transport import StreamTransport, bytes_acknowledged, is_connected, is_reset
 
 if TYPE_CHECKING:
+    from nexus.config.sections import EdgeConfig
     from nexus.edge.context import EdgeContext
     from nexus.edge.exchange import Exchange
 
@@ -21,6 +22,12 @@ LINGER_S: Final = 5.0
 
 LOOK_S: Final = 5.0
 """How often we look after a client that we do not read, or that does not read us: nothing else would tell."""
+
+
+def client_user_timeout_s(config: EdgeConfig) -> float:
+    """The user timeout of clients' connections (see `nexus.socket_options`): longer than the edge itself lets them
+    stall."""
+    return config.send_timeout_s + 2 * LOOK_S
 
 
 class State(Enum):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from nexus.edge.access_log import log_request
 from nexus.edge.answers import payload_bytes, write_answer
-from nexus.edge.client_stream import LOOK_S
 from nexus.edge.limits import ClientTally, NetworkTally
 from nexus.edge.refusal import Refusals
 from nexus.edge.trusted_proxies import AddressSet
@@ -43,7 +42,6 @@ class EdgeContext:
     :ivar trusted_proxies: whose X-Forwarded-* are believed, and `proxy_protocol_from` who begins with a PROXY header.
     :ivar refusals: for connections that are too many.
     :ivar request_body_bytes_max: of the configuration, and inf for no limit.
-    :ivar user_timeout_s: for client connections; see `prepare`.
     :ivar client_closed: called after each client connection that closes.
     """
 
@@ -79,7 +77,6 @@ class EdgeContext:
         self.proxy_protocol_from = AddressSet(config.proxy_protocol_from)
         self.refusals = Refusals(clock, counters)
         self.request_body_bytes_max: float = config.request_body_bytes_max or inf
-        self.user_timeout_s = config.send_timeout_s + 2 * LOOK_S
         self.is_draining = False
         self._client_closed = client_closed
         self._date = b""

@@ -12,21 +12,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.interfaces import ITCPTransport
 
+from nexus.socket_options import set_stream_options
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-KEEP_ALIVE_IDLE_S: Final = 60
-KEEP_ALIVE_INTERVAL_S: Final = 15
-KEEP_ALIVE_PROBES: Final = 4
-"""A peer that vanished is found within two minutes, or a user timeout if that is longer; the kernel's own default is
-two hours."""
 
 _IS_LINUX: Final = sys.platform == "linux"
 _TCP_ESTABLISHED: Final = 1
 _TCP_CLOSE: Final = 7
 _SO_MEMINFO: Final = 55
-_TCP_USER_TIMEOUT: Final = 18
 _TCP_INFO_BYTES_ACKED: Final = slice(120, 128)
 _NOTHING_QUEUED: Final = bytes(4)
 
@@ -45,26 +40,11 @@ class StreamTransport(Protocol):
     def resumeProducing(self) -> None: ...
 
 
-def prepare(transport: object, user_timeout_s: float = 0.0) -> None:
-    """Send small writes at once, and find peers that vanish without a word.
-
-    :param user_timeout_s: after how long without an acknowledgement of what was sent the kernel gives the peer up
-        (TCP_USER_TIMEOUT of tcp(7)); 0 leaves that to its retransmissions, some 15 minutes. Linux counts a peer that
-        takes nothing but still acknowledges its zero window as well (tried on 6.18), so nodes get none: one that
-        stalls an upload for minutes may be at work. A client may stall for as long as `send_timeout_s`, so its must be
-        longer than that: then the edge ends it, and can say why.
-    """
-    tcp = ITCPTransport(transport, None)
-    if tcp is not None:
-        tcp.setTcpNoDelay(True)
-        tcp.setTcpKeepAlive(True)
-        if _IS_LINUX:
-            handle: socket.socket = tcp.getHandle()  # type: ignore[attr-defined]
-            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_IDLE_S)
-            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_INTERVAL_S)
-            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEP_ALIVE_PROBES)
-            if user_timeout_s:
-                handle.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(user_timeout_s * 1000))
+def prepare(transport: object) -> None:
+    """Set what `nexus.socket_options` tells for a connection that was dialled, where the transport is TCP's."""
+    get_handle = getattr(transport, "getHandle", None)
+    if get_handle is not None and ITCPTransport.providedBy(transport):
+        set_stream_options(get_handle())
 
 
 def is_silent(transport: object) -> bool:

@@ -14,8 +14,10 @@ from twisted.internet import defer, reactor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
 
+from nexus.config.sections import TCPListen
 from nexus.coroutines import returns_deferred
 from nexus.edge.transport import is_connected, is_silent, prepare
+from nexus.listening import bind
 from nexus.reactor import native_loop
 from tests.functional import uvloop_only
 from tests.functional.connections import (
@@ -526,6 +528,26 @@ class ListeningTests(TransportTestCase):
         self.addCleanup(peer.close)
         await ours.until_event("made")
         self.assertEqual(factory.peers, [IPv4Address("TCP", *peer.getsockname())])
+
+    @returns_deferred
+    async def test_socket_options(self) -> None:
+        """What is accepted has the options of the socket that it was accepted at, whenever it came."""
+        bound = bind("edge.listen", TCPListen(self.host, 0), 7.5)
+        ours = [Recorder(), Recorder()]
+        early = socket.create_connection((self.host, bound.port), timeout=20)
+        self.addCleanup(early.close)
+        number = bound.port
+        port = await bound.accept_streams(reactor, cast(Any, Handing(*ours)))  # type: ignore[arg-type]
+        self.addCleanup(port.stopListening)
+        late = socket.create_connection((self.host, number), timeout=20)
+        self.addCleanup(late.close)
+        for each in ours:
+            await each.until_event("made")
+            handle: socket.socket = cast(Any, each.transport).getHandle()
+            self.assertTrue(handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            self.assertTrue(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            self.assertEqual(handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 60)
+            self.assertEqual(handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT), 7500)
 
     @returns_deferred
     async def test_stop(self) -> None:
