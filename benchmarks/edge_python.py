@@ -29,7 +29,7 @@ from twisted.internet.task import Clock
 
 from nexus.config.sections import EdgeConfig, JWTConfig
 from nexus.edge.edge import Edge
-from nexus.edge.framing import request_framing, response_framing
+from nexus.edge.framing import response_framing
 from nexus.edge.heads import RequestFields, RequestHead, parse_response_head, read_request_head
 from nexus.edge.rewrite import own_request_lines, request_head, response_head
 from nexus.model import AccessRules, Address, NetworkState, RouteTarget
@@ -266,18 +266,18 @@ def stages(bench: Bench, kind: Kind, variation: str, count: int) -> Iterator[tup
 
     def read(data: bytes) -> RequestHead:
         head, _ = cast(tuple[RequestHead, int], read_request_head(data, 0, HEAD_BYTES_MAX, FIELDS_MAX, last[0]))
-        last[0] = head.fields
+        if head.fields is not last[0]:
+            head.fields.interpret()
+            last[0] = head.fields
         return head
 
     name, cost, heads = timed("read request", read, requests)
-    yield name, cost
-    name, cost, framings = timed("request framing", lambda head: request_framing(head.known, head.minor), heads)
     yield name, cost
     name, cost, dispositions = timed("dispose", bench.admission.dispose, heads)
     yield name, cost
     name, cost, _ = timed(
         "write request",
-        lambda both: request_head(both[0], both[1], 0, own),
+        lambda both: request_head(both[0], both[1], own),
         list(zip(heads, dispositions, strict=True)),
     )
     yield name, cost

@@ -16,7 +16,7 @@ from nexus.edge.api_policy import PathVerdict, judge_path, strip_cli_token
 from nexus.edge.errors import MalformedError
 from nexus.edge.fields import list_members
 from nexus.edge.status_page import public_document
-from nexus.edge.target import Redirect, authority_of, parse_site, resolve
+from nexus.edge.target import Redirect, parse_site, resolve
 from nexus.model import Feature
 from nexus.tokens import InvalidTokenError
 
@@ -107,12 +107,12 @@ class Admission:
         self._verifier = verifier
 
     def dispose(self, head: RequestHead) -> Disposition:
-        """What becomes of the request with that head.
+        """What becomes of the request with that head, whose fields are interpreted.
 
         :raises MalformedError: where it is none that may be understood.
         """
         known, method = head.known, head.method
-        authority = authority_of(known)
+        authority = head.fields.authority
         if method in _ANSWERED_HERE or b"expect" in known or b"via" in known:
             answer = self._answer_at_once(head)
             if answer is not None:

@@ -18,7 +18,6 @@ from nexus.edge.answers import Answer, malformed
 from nexus.edge.client_stream import ClientStream, State
 from nexus.edge.errors import MalformedError
 from nexus.edge.exchange import LocalExchange
-from nexus.edge.framing import request_framing
 from nexus.edge.heads import RequestFields, RequestHead, read_request_head, skip_empty_lines
 from nexus.edge.proxy_protocol import read_proxy_header
 from nexus.edge.relay import Relay
@@ -284,24 +283,24 @@ class ClientConnection(ClientStream):
                 raise MalformedError("the request target is too long", 414, "target_bytes_max")
             if self._trusted is not None:
                 self._believe(head, self._trusted)
-            framing = request_framing(head.known, head.minor)
+            if head.fields is not self._last_fields:
+                head.fields.interpret()
+                self._last_fields = head.fields if head.fields.is_worth_keeping else None
             disposition = self._context.admission.dispose(head)
         except MalformedError as error:
             self._reject(malformed(error), error.ended, head)
             return False
-        if head.fields is not self._last_fields:
-            self._last_fields = head.fields if head.fields.is_worth_keeping else None
         self._buffer = buffer[end:]
         self._scanned = 0
         self._skipped_lines = 0
         self._has_begun = False
         self.time_body(False)
-        self._state = State.BODY if framing else State.BUSY
+        self._state = State.BODY if head.framing else State.BUSY
         if disposition.destination is None:
-            self._exchange = LocalExchange(self._context, self, head=head, framing=framing, disposition=disposition)
+            self._exchange = LocalExchange(self._context, self, head, disposition)
             self._exchange.begin()
         else:
-            self._begin_relay(head, framing, disposition, disposition.destination)
+            self._begin_relay(head, disposition, disposition.destination)
         return True
 
     def _believe(self, head: RequestHead, trusted: AddressSet) -> None:
@@ -311,7 +310,7 @@ class ClientConnection(ClientStream):
         self.own_lines = own_request_lines(self._context.pseudonym, told.hops, told.scheme)
         self.forwarded_host = told.authority
 
-    def _begin_relay(self, head: RequestHead, framing: int, disposition: Disposition, destination: Destination) -> None:
+    def _begin_relay(self, head: RequestHead, disposition: Disposition, destination: Destination) -> None:
         """Let a node answer, as far as the limits of its network go."""
         context = self._context
         use = self.use
@@ -321,15 +320,13 @@ class ClientConnection(ClientStream):
             refusal = answers.TOO_MANY_CONNECTIONS, "connections_per_network_max"
         elif use.requests >= context.config.requests_per_network_max:
             refusal = answers.TOO_MANY_REQUESTS, "requests_per_network_max"
-        elif framing > context.request_body_bytes_max:
+        elif head.framing > context.request_body_bytes_max:
             refusal = answers.BODY_TOO_LARGE, "request_body_bytes_max"
         else:
-            self._exchange = Relay(
-                context, self, head=head, framing=framing, disposition=disposition, destination=destination, use=use
-            )
+            self._exchange = Relay(context, self, head, disposition, destination)
             self._exchange.begin()
             return
-        local = self._exchange = LocalExchange(context, self, head=head, framing=framing, disposition=disposition)
+        local = self._exchange = LocalExchange(context, self, head, disposition)
         local.refuse(*refusal)
 
     def _reject(self, answer: Answer, ended: str, head: RequestHead | None) -> None:

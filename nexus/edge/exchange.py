@@ -10,7 +10,6 @@ from twisted.logger import Logger
 
 from nexus.edge import answers
 from nexus.edge.answers import payload_bytes
-from nexus.edge.fields import wants_close
 from nexus.edge.status_page import Document, member_document, write_page
 from nexus.errors import NetworkNotFoundError
 
@@ -44,7 +43,6 @@ class Exchange(ABC):
         "_context",
         "_disposition",
         "_first_byte_at",
-        "_framing",
         "_head",
         "_is_head_sent",
         "_is_over",
@@ -60,19 +58,16 @@ class Exchange(ABC):
         self,
         context: EdgeContext,
         client: ClientConnection,
-        *,
         head: RequestHead,
-        framing: int,
         disposition: Disposition,
         use: NetworkUse | None = None,
     ) -> None:
         self._context = context
         self._client = client
         self._head = head
-        self._framing = framing
         self._disposition = disposition
-        self._keep_alive = head.minor == 1 and not wants_close(head.known)
-        self._is_request_done = framing == 0
+        self._keep_alive = head.fields.keeps_alive
+        self._is_request_done = head.fields.framing == 0
         self._is_head_sent = False
         self._is_over = False
         self._status = 0

@@ -12,7 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from nexus.edge.errors import MalformedError
-from nexus.edge.fields import sort_request_fields, sort_response_fields
+from nexus.edge.fields import sort_request_fields, sort_response_fields, wants_close
+from nexus.edge.framing import request_framing
+from nexus.edge.target import authority_of
 
 if TYPE_CHECKING:
     from nexus.edge.fields import Known, Rest
@@ -23,7 +25,9 @@ LEADING_EMPTY_LINES_MAX: Final = 2
 REPEATED_BYTES_MAX: Final = 2048
 """Of a request's fields that are kept to be recognised: idle connections are many, and have little room."""
 
-_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])")
+_VERSION: Final = b" HTTP/1.1"
+_METHOD_AND_TARGET: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([\x21\x22\x24-\x7e]++)")
+_REQUEST_LINE: Final = re.compile(_METHOD_AND_TARGET.pattern + rb" HTTP/1\.([01])")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?")
 _OTHER_VERSION: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/(?!1\.[01]\Z)[0-9]\.[0-9]")
 _NEVER_IN_HEAD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)|\A[ \t]|\r\n[ \t]")
@@ -32,18 +36,36 @@ _STATUS_LINE_START: Final = b"HTTP/1."
 
 
 class RequestFields:
-    """All that stands behind a request line, read. A client's next request mostly repeats it, byte for byte.
+    """All that stands behind a request's target: its version and fields. A client's next request mostly repeats it,
+    byte for byte.
 
-    :ivar block: the bytes, from the request line's CRLF to the end of the head.
+    :ivar block: the bytes.
+    :ivar minor: 0 or 1, of HTTP/1.x.
     :ivar known: as `fields` tells, and `rest` too; neither is ever changed.
+    :ivar framing: of the request's body (see `framing`); set by `interpret`, as the following.
+    :ivar authority: the one Host.
+    :ivar keeps_alive: whether the client lets the connection go on after this request (RFC 9112 section 9.3).
     """
 
-    __slots__ = ("block", "known", "rest")
+    __slots__ = ("authority", "block", "framing", "keeps_alive", "known", "minor", "rest")
 
-    def __init__(self, block: bytes, known: Known, rest: Rest) -> None:
+    def __init__(self, block: bytes, minor: int, known: Known, rest: Rest) -> None:
         self.block = block
+        self.minor = minor
         self.known = known
         self.rest = rest
+        self.framing = 0
+        self.authority = b""
+        self.keeps_alive = False
+
+    def interpret(self) -> None:
+        """Learn from the fields what every request is treated by.
+
+        :raises MalformedError: where they contradict each other, or what must be there is not.
+        """
+        self.framing = request_framing(self.known, self.minor)
+        self.authority = authority_of(self.known)
+        self.keeps_alive = self.minor == 1 and not wants_close(self.known)
 
     @property
     def is_worth_keeping(self) -> bool:
@@ -52,17 +74,22 @@ class RequestFields:
 
 
 class RequestHead:
-    """A request's head. `minor` is 0 or 1, of HTTP/1.x; `known` and `rest` are those of `fields`."""
+    """A request's head. `minor`, `known` and `rest` are those of `fields`."""
 
     __slots__ = ("fields", "known", "method", "minor", "rest", "target")
 
-    def __init__(self, method: bytes, target: bytes, minor: int, fields: RequestFields) -> None:
+    def __init__(self, method: bytes, target: bytes, fields: RequestFields) -> None:
         self.method = method
         self.target = target
-        self.minor = minor
         self.fields = fields
+        self.minor = fields.minor
         self.known = fields.known
         self.rest = fields.rest
+
+    @property
+    def framing(self) -> int:
+        """Of its body, once `fields` are interpreted."""
+        return self.fields.framing
 
 
 class ResponseHead:
@@ -118,34 +145,29 @@ def read_request_head(
     Its method may be any token: what a node does with one is the node's business (RFC 9110 section 9.1).
 
     :param scanned: as `find_head_end` takes it, and `bytes_max` too.
-    :param last: what was behind the connection's last request line: the same bytes need not be read again.
+    :param last: the fields of the connection's last request: the same bytes need not be read again.
     :raises MalformedError: 400, 414, 431 (too many fields too), 505 (another version).
     """
     line_end = buffer.find(b"\r\n")
-    if last is not None and buffer.startswith(last.block, line_end) and line_end + len(last.block) <= bytes_max:
-        end = line_end + len(last.block)
-    else:
-        last = None
-        end = find_head_end(buffer, scanned, bytes_max)
-        if not end:
-            return None
+    target_end = line_end - len(_VERSION)
+    if last is not None and buffer.startswith(last.block, target_end) and target_end + len(last.block) <= bytes_max:
+        match = _METHOD_AND_TARGET.fullmatch(buffer, 0, target_end)
+        if match is not None:
+            return RequestHead(match[1], match[2], last), target_end + len(last.block)
+    end = find_head_end(buffer, scanned, bytes_max)
+    if not end:
+        return None
     match = _REQUEST_LINE.fullmatch(buffer, 0, line_end)
     if match is None:
         if _OTHER_VERSION.fullmatch(buffer, 0, line_end) and not buffer.startswith(_HTTP_2_PREFACE):
             raise MalformedError("only HTTP/1.0 and HTTP/1.1 are spoken here", 505)
         raise MalformedError("the request line is malformed")
-    if last is None:
-        last = _read_request_fields(buffer[line_end:end], fields_max)
-    method, target, minor = match.groups()
-    return RequestHead(method, target, 1 if minor == b"1" else 0, last), end
-
-
-def _read_request_fields(block: bytes, fields_max: int) -> RequestFields:
-    lines = block[2:-4].split(b"\r\n") if len(block) > 4 else []
+    lines = buffer[line_end + 2 : end - 4].split(b"\r\n") if end > line_end + 4 else []
     if len(lines) > fields_max:
         raise MalformedError("there are too many header fields", 431, "headers_max")
     known, rest = sort_request_fields(lines)
-    return RequestFields(block, known, rest)
+    fields = RequestFields(buffer[target_end:end], 1 if match[3] == b"1" else 0, known, rest)
+    return RequestHead(match[1], match[2], fields), end
 
 
 def starts_like_response(buffer: bytes) -> bool:

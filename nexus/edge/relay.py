@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from nexus.edge.client_connection import ClientConnection
     from nexus.edge.context import EdgeContext
     from nexus.edge.heads import RequestHead, ResponseHead
-    from nexus.edge.limits import NetworkUse
     from nexus.edge.node_connection import NodeConnection
     from nexus.edge.splice import Splicing
 
@@ -53,16 +52,11 @@ class Relay(RequestRelay):
         self,
         context: EdgeContext,
         client: ClientConnection,
-        *,
         head: RequestHead,
-        framing: int,
         disposition: Disposition,
         destination: Destination,
-        use: NetworkUse,
     ) -> None:
-        RequestRelay.__init__(
-            self, context, client, head=head, framing=framing, disposition=disposition, destination=destination, use=use
-        )
+        RequestRelay.__init__(self, context, client, head, disposition, destination)
         config = context.config
         self._reader = ResponseReader(head.method, config.head_bytes_max, config.headers_max, self._upgrade_key)
         self._response_framing: int | None = None

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from nexus.edge.context import EdgeContext
     from nexus.edge.dial import Dial
     from nexus.edge.heads import RequestHead
-    from nexus.edge.limits import NetworkUse
     from nexus.edge.node_connection import NodeConnection
     from nexus.edge.splice import Splicing
     from nexus.edge.upstream_queue import Place
@@ -65,14 +64,12 @@ class RequestRelay(Exchange):
         self,
         context: EdgeContext,
         client: ClientConnection,
-        *,
         head: RequestHead,
-        framing: int,
         disposition: Disposition,
         destination: Destination,
-        use: NetworkUse,
     ) -> None:
-        Exchange.__init__(self, context, client, head=head, framing=framing, disposition=disposition, use=use)
+        Exchange.__init__(self, context, client, head, disposition, client.use)
+        framing = head.fields.framing
         self._upstream = context.pool.upstream(*destination)
         self._body = body_reader(framing)
         config = context.config
@@ -159,7 +156,7 @@ class RequestRelay(Exchange):
             return
         if payload:
             self._bytes_in += len(payload)
-            if self._framing == CHUNKED:
+            if self._head.framing == CHUNKED:
                 if self._bytes_in > self._context.request_body_bytes_max:
                     self._give_up(answers.BODY_TOO_LARGE, "request_body_bytes_max")
                     return
@@ -188,9 +185,7 @@ class RequestRelay(Exchange):
         own_lines = client.own_lines
         if self._upgrade_key is not None:
             own_lines += upgrade_lines(self._head)
-        node.transport.write(
-            request_head(self._head, self._disposition, self._framing, own_lines, client.forwarded_host)
-        )
+        node.transport.write(request_head(self._head, self._disposition, own_lines, client.forwarded_host))
         if not self._is_request_done:
             self.takes_body = True
             self._watch_client()

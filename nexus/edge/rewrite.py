@@ -42,16 +42,14 @@ def own_request_lines(pseudonym: bytes, hops: bytes, scheme: bytes) -> bytes:
     )
 
 
-def request_head(
-    head: RequestHead, disposition: Disposition, framing: int, own_lines: bytes, forwarded_host: bytes = b""
-) -> bytes:
-    """The head that goes to the node: HTTP/1.1 whatever the client speaks.
+def request_head(head: RequestHead, disposition: Disposition, own_lines: bytes, forwarded_host: bytes = b"") -> bytes:
+    """The head that goes to the node: HTTP/1.1 whatever the client speaks, and the same framing.
 
-    :param framing: the request's body, as `framing` read it: the node gets the same.
     :param own_lines: of `own_request_lines`.
     :param forwarded_host: what X-Forwarded-Host says; empty for the request's Host.
     """
     known = head.known
+    framing = head.fields.framing
     authority = disposition.authority
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, disposition.path, authority)]
     lines += head.rest if disposition.feature is not _API else _rpc_lines(head, disposition)
