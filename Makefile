@@ -4,6 +4,7 @@
 #   make clean   remove all that `make up` made, after asking (YES=1: without asking)
 #   make bench   the edge beside other proxies, for 20 minutes; writes docs/performance.md (ROUNDS=3 ONLY=small,jwt: less
 #                of it; REPORT=1: writes the document again from the last results)
+#   make conformance  hostile and odd messages through Nexus, HAProxy, nginx and Caddy; writes docs/conformance.md (3 minutes)
 #   make test    every test;  make test TESTS=tests.test_config: some;  .ci/run: tests and all other checks
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
@@ -15,7 +16,7 @@ ifneq ($(DOCKER_HOST),)
 export NEXUS_CONTAINERS__SOCKET ?= $(DOCKER_HOST)
 endif
 
-.PHONY: up down clean test venv engine image lint types imports docs bench
+.PHONY: up down clean test venv engine image lint types imports docs bench conformance
 
 up: engine image
 	@$(PYTHON) -m tools.daemon start
@@ -42,6 +43,10 @@ image: engine
 bench: venv
 	@tools/ensure_bench.sh
 	@$(PYTHON) -m benchmarks.edge $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report)
+
+conformance: venv
+	@tools/ensure_peers.sh
+	@$(PYTHON) -m tools.conformance
 
 lint: venv
 	@.venv/bin/ruff check

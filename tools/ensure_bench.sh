@@ -3,22 +3,11 @@
 # the plotting library in .venv, which must exist.
 source "$(dirname "$0")/common.sh"
 
+tools/ensure_peers.sh
 packages=()
 command -v wrk >/dev/null || packages+=(wrk)
-command -v haproxy >/dev/null || packages+=(haproxy)
-command -v nginx >/dev/null || packages+=(nginx)
-command -v caddy >/dev/null || packages+=(caddy)
 { command -v taskset && command -v setpriv; } >/dev/null || packages+=(util-linux)
-if [ ${#packages[@]} -gt 0 ]; then
-  # Debian starts servers when it installs them; these are only to be there (invoke-rc.d(8)).
-  policy=/usr/sbin/policy-rc.d
-  if is_root && [ ! -e $policy ]; then
-    trap 'rm -f $policy' EXIT
-    printf '%s\n' '#!/bin/sh' 'exit 101' >$policy
-    chmod 755 $policy
-  fi
-  ensure_packages "${packages[@]}"
-fi
+[ ${#packages[@]} -eq 0 ] || ensure_packages "${packages[@]}"
 
 .venv/bin/python -c 'import matplotlib' 2>/dev/null && exit 0
 one_at_a_time

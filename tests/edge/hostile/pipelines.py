@@ -96,7 +96,7 @@ PIPELINES = [
     _then(
         "malformed second request",
         "RFC 9112 2.2",
-        GET + b"\r\nGET  / HTTP/1.1\r\n" + HOST + b"\r\n" + _SMUGGLED,
+        GET + b"\r\nG(T / HTTP/1.1\r\n" + HOST + b"\r\n" + _SMUGGLED,
         200,
         400,
     ),
@@ -128,14 +128,6 @@ PIPELINES = [
         "RFC 9110 9.3.6",
         b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n" + _SMUGGLED,
         405,
-        must=False,
-    ),
-    _then("request behind another version", "RFC 9110 2.5", line(b"GET / HTTP/2.0") + _SMUGGLED, 505),
-    _then(
-        "request behind a head too long",
-        "RFC 6585 5",
-        GET + b"X: " + b"y" * 40_000 + b"\r\n\r\n" + _SMUGGLED,
-        431,
         must=False,
     ),
     refused("request behind HTTP/0.9", "RFC 9112 2.3", b"GET /\r\n" + _SMUGGLED),
