@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from nexus.registry import Registry
     from nexus.tokens import TokenVerifier
 
-_REFUSALS: Final = {
+REFUSALS: Final = {
     Decision.UNAUTHENTICATED: answers.UNAUTHENTICATED,
     Decision.FORBIDDEN: answers.FORBIDDEN,
     Decision.NOT_FOUND: answers.NOT_FOUND,
     Decision.UNAVAILABLE: answers.UNAVAILABLE,
 }
+"""What is answered where access is denied."""
+
 _NO_FIELDS: Final[Pairs] = []
 _ANSWERED_HERE: Final = frozenset({b"CONNECT", b"TRACE", b"OPTIONS"})
 """Methods that may be answered whatever they are about."""
@@ -132,7 +134,7 @@ class Admission:
         elif feature is _GATEWAY:
             decision = decide(feature, route, None)
             if decision is not _ALLOW:
-                disposition.answer = _REFUSALS[decision]
+                disposition.answer = REFUSALS[decision]
         else:
             self._decide_status(head, feature, route, disposition)
             return disposition
@@ -175,7 +177,7 @@ class Admission:
         disposition.user = user = self._user(known)
         decision = decide(_API, route, user)
         if decision is not _ALLOW and decision in (Decision.UNAUTHENTICATED, Decision.FORBIDDEN):
-            disposition.answer = _REFUSALS[decision]
+            disposition.answer = REFUSALS[decision]
             return
         path, _, query = disposition.path.partition(b"?")
         verdict = judge_path(path)
@@ -185,7 +187,7 @@ class Admission:
         elif is_foreign:
             disposition.answer = answers.ORIGIN_REFUSED
         elif decision is not _ALLOW:
-            disposition.answer = _REFUSALS[decision]
+            disposition.answer = REFUSALS[decision]
         elif query:
             disposition.path = strip_cli_token(disposition.path)
 
@@ -194,7 +196,7 @@ class Admission:
     ) -> None:
         disposition.user = self._user(head.known)
         decision = decide(feature, route, disposition.user)
-        disposition.answer = _REFUSALS.get(decision)
+        disposition.answer = REFUSALS.get(decision)
         if disposition.answer is not None:
             return
         if head.method not in (b"GET", b"HEAD"):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nexus.edge.exchange import Exchange
     from nexus.edge.limits import NetworkUse
     from nexus.edge.trusted_proxies import AddressSet
+    from nexus.model import Route
 
 REQUESTS_PER_TURN_MAX: Final = 16
 """How many requests of one client that pipelines are answered before the others have their turn."""
@@ -225,6 +226,11 @@ class ClientConnection(ClientStream):
         """Close it unless a request is under way, or has begun to arrive."""
         if self._state in (State.PROXY, State.HEAD) and not self._has_begun and not self._buffer:
             self.close()
+
+    def reconsider(self, route: Route) -> None:
+        """End what is under way where `route`, whose rules have changed, no longer allows it."""
+        if self._exchange is not None and self._exchange.network == route.network:
+            self._exchange.reconsider(route)
 
     def cut(self, ended: str) -> Exchange | None:
         """Reset it together with what is under way: that, if something was."""

@@ -14,6 +14,7 @@ from nexus.counters import Counters
 from nexus.edge.admission import Admission
 from nexus.edge.client_connection import ClientConnection
 from nexus.edge.context import EdgeContext
+from nexus.edge.revocation import RevokingObserver
 from nexus.edge.upstream import RetiringObserver, UpstreamPool
 
 if TYPE_CHECKING:
@@ -66,7 +67,6 @@ class Edge:
         self.counters = Counters()
         pseudonym = f"nexus-{instance}".encode("ascii")
         self._pool = UpstreamPool(config, clock, connect, self.counters)
-        self._subscription = registry.observe(RetiringObserver(self._pool))
         self._context = EdgeContext(
             config=config,
             pseudonym=pseudonym,
@@ -79,6 +79,8 @@ class Edge:
             splicer=splicer,
             client_closed=self._end_drain,
         )
+        observers = RetiringObserver(self._pool), RevokingObserver(self._context.networks)
+        self._subscriptions = [registry.observe(observer) for observer in observers]
         self.factory: IProtocolFactory = ClientConnectionFactory(self._context)
 
     @property
@@ -119,7 +121,8 @@ class Edge:
         if self._drain_call is not None:
             self._drain_call.cancel()
             self._drain_call = None
-        self._subscription.close()
+        for subscription in self._subscriptions:
+            subscription.close()
         self._pool.close()
         self._context.refusals.close()
         if self._context.splicer is not None:

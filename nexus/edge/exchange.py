@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from nexus.access import Decision, decide
 from nexus.edge import answers
+from nexus.edge.admission import REFUSALS
 from nexus.edge.answers import payload_bytes
 from nexus.edge.status_page import Document, member_document, write_page
 from nexus.errors import NetworkNotFoundError
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from nexus.edge.heads import RequestHead
     from nexus.edge.limits import NetworkUse
     from nexus.edge.timeouts import Phase
-    from nexus.model import NetworkStatus
+    from nexus.model import NetworkStatus, Route
 
 log = Logger()
 
@@ -121,6 +123,19 @@ class Exchange(ABC):
 
     def timed_out(self, phase: Phase) -> None:
         """Client or node was given its time."""
+
+    def reconsider(self, route: Route) -> None:
+        """End the exchange where `route`, whose rules have changed, no longer allows it."""
+        disposition = self._disposition
+        if disposition.feature is None:
+            return
+        decision = decide(disposition.feature, route, disposition.user)
+        if decision not in (Decision.ALLOW, Decision.ALLOW_PUBLIC, Decision.UNAVAILABLE):
+            self._revoke(REFUSALS[decision])
+
+    def _revoke(self, answer: Answer) -> None:
+        """The network is no longer for this client, which would now be told `answer`."""
+        self.cut("access_revoked")
 
     def cut(self, ended: str) -> None:
         """Reset both sides."""

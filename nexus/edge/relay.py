@@ -308,6 +308,9 @@ class Relay(RequestRelay):
         else:
             self._fail(answers.ROUTE_CHANGED, "route_changed")
 
+    def _revoke(self, answer: Answer) -> None:
+        self._give_up(answer, "access_revoked")
+
     def timed_out(self, phase: Phase) -> None:
         """Client or node was given its time."""
         self._give_up(answers.BODY_TIMEOUT if phase is Phase.BODY else answers.NODE_TIMEOUT, phase.value)

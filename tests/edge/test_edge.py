@@ -73,6 +73,20 @@ class DrainTests(EdgeTestCase):
         (told,) = [event for event in self.events if "cut" in event]
         self.assertEqual(told["cut"], 1)
 
+    def test_cut_by_network(self) -> None:
+        """The log says how many requests of which network were cut, the most first; idle connections are none."""
+        self.publish("other", host="10.0.0.2")
+        self.ask(self.gateway_request().replace(b"demo", b"other"))
+        for _ in range(2):
+            self.ask(self.api_request())
+        self.ask(b"GET / HTTP/1.1\r\n")
+        drained = self.edge.drain()
+        self.pass_time(11)
+        self.successResultOf(drained)
+        (told,) = [event for event in self.events if "cut" in event]
+        self.assertEqual(told["cut"], 3)
+        self.assertEqual(list(told["networks"].items()), [("demo", 2), ("other", 1)])
+
     def test_twice_the_same_route(self) -> None:
         """Behind a drain, route changes are nobody's business any more."""
         self.successResultOf(self.edge.drain())
