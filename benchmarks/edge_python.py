@@ -293,7 +293,7 @@ def stages(bench: Bench, kind: Kind, variation: str, count: int) -> Iterator[tup
     yield name, cost
     name, cost, _ = timed(
         "write response",
-        lambda all3: response_head(all3[0], all3[1], all3[2], date=b"now", close=False),
+        lambda all3: response_head(all3[0], all3[1], all3[2], lambda: b"now", False),
         list(zip(answers, dispositions, framings, strict=True)),
     )
     yield name, cost

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from nexus.edge import answers
 from nexus.edge.answers import Answer, malformed
-from nexus.edge.client_stream import ClientStream, State
+from nexus.edge.client_stream import BODY, BUSY, CLOSED, HEAD, LINGERING, PROXY, TUNNEL, ClientStream
 from nexus.edge.errors import MalformedError
 from nexus.edge.exchange import LocalExchange
 from nexus.edge.heads import RequestFields, RequestHead, read_request_head, skip_empty_lines
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from nexus.edge.limits import NetworkUse
     from nexus.edge.trusted_proxies import AddressSet
     from nexus.model import Route
+
+_KEEP_ALIVE: Final = Phase.KEEP_ALIVE
 
 REQUESTS_PER_TURN_MAX: Final = 16
 """How many requests of one client that pipelines are answered before the others have their turn."""
@@ -74,7 +76,7 @@ class ClientConnection(ClientStream):
         self.forwarded_host = b""
         self._set_peer(host)
         if is_proxied:
-            self._state = State.PROXY
+            self._state = PROXY
             self.counted_host = ""
         self.use: NetworkUse | None = None
         self._scanned = 0
@@ -100,7 +102,7 @@ class ClientConnection(ClientStream):
         self._context.client_connected(self)
         self.transport.registerProducer(self, True)
         config = self._context.config
-        if self._state is State.PROXY:
+        if self._state is PROXY:
             self.timer.start(Phase.HEAD, config.head_timeout_s)
         else:
             self.timer.start(Phase.KEEP_ALIVE, config.keep_alive_timeout_s)
@@ -108,19 +110,20 @@ class ClientConnection(ClientStream):
     def dataReceived(self, data: bytes) -> None:
         """See `IProtocol.dataReceived`."""
         state = self._state
-        if state is State.BODY or state is State.TUNNEL:
+        if state is BODY or state is TUNNEL:
             exchange = self._exchange
             if exchange is not None and exchange.takes_body:
                 exchange.request_received(data)
                 return
-        if state in (State.LINGERING, State.CLOSED):
+        if state is LINGERING or state is CLOSED:
             return
         self._buffer = self._buffer + data if self._buffer else data
-        if state is State.PROXY:
+        if state is PROXY:
             self._read_proxy_header()
-        if self._state is State.HEAD:
+        if self._state is HEAD:
             self._advance()
-        self._update_reading()
+        if self._buffer or not self._is_reading:
+            self._update_reading()
 
     def _read_proxy_header(self) -> None:
         try:
@@ -135,7 +138,7 @@ class ClientConnection(ClientStream):
         context = self._context
         self._set_peer(host or self._peer)
         if context.enter(self._peer):
-            self._state = State.HEAD
+            self._state = HEAD
             self.timer.start(Phase.KEEP_ALIVE, context.config.keep_alive_timeout_s)
         else:
             self.counted_host = ""
@@ -154,7 +157,7 @@ class ClientConnection(ClientStream):
 
     def connectionLost(self, reason: Failure) -> None:
         """See `IProtocol.connectionLost`. A client that goes while its response is under way has left."""
-        self._state = State.CLOSED
+        self._state = CLOSED
         self._buffer = b""
         self.timer.close()
         exchange, self._exchange = self._exchange, None
@@ -184,14 +187,14 @@ class ClientConnection(ClientStream):
 
     def release_body(self) -> None:
         """The exchange takes the body from now on: hand it what has arrived."""
-        if self._state is State.BODY and self._buffer and self._exchange is not None:
+        if self._state is BODY and self._buffer and self._exchange is not None:
             data, self._buffer = self._buffer, b""
             self._exchange.request_received(data)
         self._update_reading()
 
     def request_complete(self, surplus: bytes) -> None:
         """The exchange has the whole body; `surplus` came behind it."""
-        self._state = State.BUSY
+        self._state = BUSY
         self._buffer = surplus
         self._is_held = False
         self._update_reading()
@@ -199,17 +202,17 @@ class ClientConnection(ClientStream):
 
     def become_tunnel(self, exchange: Exchange) -> None:
         """Hand all that comes from now on to `exchange`, and first what came early."""
-        self._state = State.TUNNEL
+        self._state = TUNNEL
         self._exchange = exchange
         data, self._buffer = self._buffer, b""
         if data:
             exchange.request_received(data)
         self._update_reading()
 
-    def exchange_finished(self, *, is_request_read: bool, keep_alive: bool) -> None:
+    def exchange_finished(self, is_request_read: bool, keep_alive: bool) -> None:
         """The response is out: go on with the next request, or close in order."""
         self._exchange = None
-        if self._state is State.CLOSED:
+        if self._state is CLOSED:
             return
         ends = not keep_alive or self._context.is_draining
         if not is_request_read or (ends and self._buffer):
@@ -217,14 +220,15 @@ class ClientConnection(ClientStream):
         elif ends:
             self.close()
         else:
-            self._state = State.HEAD
-            self.timer.start(Phase.KEEP_ALIVE, self._context.config.keep_alive_timeout_s)
-            self._advance()
-            self._update_reading()
+            self._state = HEAD
+            self.timer.start(_KEEP_ALIVE, self._context.config.keep_alive_timeout_s)
+            if self._buffer or not self._is_reading:
+                self._advance()
+                self._update_reading()
 
     def close_if_idle(self) -> None:
         """Close it unless a request is under way, or has begun to arrive."""
-        if self._state in (State.PROXY, State.HEAD) and not self._has_begun and not self._buffer:
+        if self._state in (PROXY, HEAD) and not self._has_begun and not self._buffer:
             self.close()
 
     def reconsider(self, route: Route) -> None:
@@ -263,7 +267,7 @@ class ClientConnection(ClientStream):
         self._update_reading()
 
     def _can_begin(self) -> bool:
-        return self._state is State.HEAD and bool(self._buffer) and not self.write_blocked
+        return self._state is HEAD and bool(self._buffer) and not self.write_blocked
 
     def _begin_request(self) -> bool:
         """Begin the first buffered request; False while its head is incomplete."""
@@ -301,7 +305,7 @@ class ClientConnection(ClientStream):
         self._skipped_lines = 0
         self._has_begun = False
         self.time_body(False)
-        self._state = State.BODY if head.framing else State.BUSY
+        self._state = BODY if head.framing else BUSY
         if disposition.destination is None:
             self._exchange = LocalExchange(self._context, self, head, disposition)
             self._exchange.begin()

@@ -55,6 +55,16 @@ class State(Enum):
     """Nothing any more."""
 
 
+# By these names where requests pass: an Enum's own attributes take 80 ns each.
+PROXY: Final = State.PROXY
+HEAD: Final = State.HEAD
+BODY: Final = State.BODY
+TUNNEL: Final = State.TUNNEL
+BUSY: Final = State.BUSY
+LINGERING: Final = State.LINGERING
+CLOSED: Final = State.CLOSED
+
+
 class ClientStream:
     """The part of `ClientConnection` that knows no HTTP.
 
@@ -84,7 +94,7 @@ class ClientStream:
         self._context = context
         self.timer = PhaseTimer(context.clock, self._timed_out)
         self.write_blocked = False
-        self._state = State.HEAD
+        self._state = HEAD
         self._buffer = b""
         self._exchange: Exchange | None = None
         self._is_held = False
@@ -101,9 +111,10 @@ class ClientStream:
         self._update_reading()
 
     def _update_reading(self) -> None:
-        waits = self._state in (State.BODY, State.BUSY) or self.write_blocked or self._is_yielding
+        state = self._state
+        waits = state is BODY or state is BUSY or self.write_blocked or self._is_yielding
         reading = not (self._is_held or (waits and len(self._buffer) >= BUFFERED_BYTES_MAX))
-        if reading is not self._is_reading and self._state is not State.CLOSED:
+        if reading is not self._is_reading and state is not CLOSED:
             self._is_reading = reading
             if reading:
                 self.transport.resumeProducing()
@@ -159,7 +170,7 @@ class ClientStream:
         if exchange is None or (self._is_reading and not self.write_blocked):
             return
         # The end of one direction of a tunnel is no end of the other.
-        is_tunnel = self._state is State.TUNNEL
+        is_tunnel = self._state is TUNNEL
         if is_reset(self.transport) if is_tunnel else not is_connected(self.transport):
             exchange.cut("client_gone")
         elif self.write_blocked and self._has_stalled():
@@ -200,16 +211,16 @@ class ClientStream:
         self.transport.abortConnection()
 
     def _shut(self) -> None:
-        if self._state not in (State.CLOSED, State.LINGERING):
+        if self._state not in (CLOSED, LINGERING):
             self.transport.unregisterProducer()
-        self._state = State.CLOSED
+        self._state = CLOSED
         self._exchange = None
         self._buffer = b""
 
     def _linger(self) -> None:
         """Close our half, and read on for a while, where a client may go on sending a body, or pipelined requests:
         closing with unread bytes would reset the connection, and it might lose its answer (RFC 9112 section 9.6)."""
-        self._state = State.LINGERING
+        self._state = LINGERING
         self._buffer = b""
         self._is_held = False
         self._update_reading()

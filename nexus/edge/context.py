@@ -37,6 +37,7 @@ class EdgeContext:
     :param now: the time of day, in seconds since the epoch.
     :param splicer: moves large bodies; None where nothing can.
     :ivar splice_bytes_min: what is large.
+    :ivar logs_requests: whether there is an access log.
     :ivar is_draining: no connection is kept alive any more.
     :ivar hosts: the clients' connections, by address; `networks`: by network.
     :ivar trusted_proxies: whose X-Forwarded-* are believed, and `proxy_protocol_from` who begins with a PROXY header.
@@ -77,6 +78,7 @@ class EdgeContext:
         self.proxy_protocol_from = AddressSet(config.proxy_protocol_from)
         self.refusals = Refusals(clock, counters)
         self.request_body_bytes_max: float = config.request_body_bytes_max or inf
+        self.logs_requests = config.access_log
         self.is_draining = False
         self._client_closed = client_closed
         self._date = b""
@@ -135,9 +137,19 @@ class EdgeContext:
         self.counters.requests += 1
         response = self.answer(answer, head, None, close=True)
         client.transport.write(response)
-        self.record(client, head, None, status=answer.status, ended=ended, bytes_out=payload_bytes(response))
+        bytes_out = payload_bytes(response)
+        self.count(ended, 0, bytes_out)
+        if self.logs_requests:
+            self.log(client, head, None, status=answer.status, ended=ended, bytes_out=bytes_out)
 
-    def record(
+    def count(self, ended: str, bytes_in: int, bytes_out: int) -> None:
+        """Count a request that is over."""
+        counters = self.counters
+        counters.request_bytes += bytes_in
+        counters.response_bytes += bytes_out
+        counters.ended[ended] = counters.ended.get(ended, 0) + 1
+
+    def log(
         self,
         client: ClientConnection,
         head: RequestHead | None,
@@ -150,13 +162,7 @@ class EdgeContext:
         started_at: float | None = None,
         first_byte_at: float | None = None,
     ) -> None:
-        """Count and log a request that is over. Times are of the clock."""
-        counters = self.counters
-        counters.request_bytes += bytes_in
-        counters.response_bytes += bytes_out
-        counters.ended[ended] = counters.ended.get(ended, 0) + 1
-        if not self.config.access_log:
-            return
+        """Log a request that is over. Times are of the clock."""
         now = self.clock.seconds()
         start = now if started_at is None else started_at
         log_request(

@@ -165,25 +165,28 @@ class Exchange(ABC):
     def _finish(self, ended: str) -> None:
         """The response is out as a whole: the client connection goes on."""
         self._record(ended)
-        self._client.exchange_finished(is_request_read=self._is_request_done, keep_alive=self._keep_alive)
+        self._client.exchange_finished(self._is_request_done, self._keep_alive)
 
     def _record(self, ended: str) -> None:
         self._is_over = True
         self.takes_body = False
-        self._context.counters.requests_in_flight -= 1
+        context = self._context
+        context.counters.requests_in_flight -= 1
         if self._use is not None:
             self._use.requests -= 1
-        self._context.record(
-            self._client,
-            self._head,
-            self._disposition,
-            status=self._status,
-            ended=ended,
-            bytes_in=self._bytes_in,
-            bytes_out=self._bytes_out,
-            started_at=self._started_at,
-            first_byte_at=self._first_byte_at,
-        )
+        context.count(ended, self._bytes_in, self._bytes_out)
+        if context.logs_requests:
+            context.log(
+                self._client,
+                self._head,
+                self._disposition,
+                status=self._status,
+                ended=ended,
+                bytes_in=self._bytes_in,
+                bytes_out=self._bytes_out,
+                started_at=self._started_at,
+                first_byte_at=self._first_byte_at,
+            )
 
 
 class LocalExchange(Exchange):

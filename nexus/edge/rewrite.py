@@ -22,6 +22,8 @@ from nexus.edge.framing import CHUNKED
 from nexus.model import Feature
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nexus.edge.admission import Disposition
     from nexus.edge.heads import RequestHead, ResponseHead
 
@@ -95,15 +97,14 @@ def response_head(
     head: ResponseHead,
     disposition: Disposition,
     framing: int | None,
-    *,
-    date: bytes,
+    date: Callable[[], bytes],
     close: bool,
 ) -> bytes:
     """The head that goes to the client.
 
     :param framing: how the body goes to the client: a length, `CHUNKED`, `UNTIL_CLOSE` (nothing is said), or None
         where there is none and the node's Content-Length, if any, says how long it would be (HEAD, 304).
-    :param date: the Date field's value, for a response without one (RFC 9110 section 6.6.1).
+    :param date: tells the Date field's value, for a response without one (RFC 9110 section 6.6.1).
     :param close: whether the connection closes behind this response.
     """
     known = head.known
@@ -124,7 +125,7 @@ def response_head(
     elif framing >= 0:
         lines.append(b"Content-Length: %d\r\n" % framing)
     if b"date" not in known:
-        lines.append(b"Date: %b\r\n" % date)
+        lines.append(b"Date: %b\r\n" % date())
     for field in disposition.response_fields:
         if field == VARY_ORIGIN and _varies_by_origin(head.rest):
             continue
