@@ -179,8 +179,8 @@ class EdgeSocketsTestCase(TestCase):
     timeout = 120
     splice_bytes_min = 256 * 1024
 
-    def start(self, serve: Callable[[socket.socket], None]) -> Backend:
-        """A network `demo` whose node is played by `serve`."""
+    def start(self, serve: Callable[[socket.socket], None], **changes: object) -> Backend:
+        """A network `demo` whose node is played by `serve`, and an edge with `changes` to its configuration."""
         backend = Backend(serve)
         self.addCleanup(backend.close)
         self.backend = backend
@@ -188,7 +188,12 @@ class EdgeSocketsTestCase(TestCase):
         self.publish("c")
         self.splicer = kernel_splicer(reactor)
         self.edge = Edge(
-            config=EdgeConfig(listen=(), drain_timeout_s=1.0, splice_bytes_min=self.splice_bytes_min),
+            config=EdgeConfig(
+                listen=(),
+                drain_timeout_s=1.0,
+                splice_bytes_min=self.splice_bytes_min,
+                **changes,  # type: ignore[arg-type]
+            ),
             instance="sockets",
             clock=reactor,
             registry=self.registry,
@@ -212,10 +217,10 @@ class EdgeSocketsTestCase(TestCase):
             targets=(RouteTarget(index=0, api=address, gateway=address, rpc_bearer=None, container_id=container_id),),
         )
 
-    async def listen(self) -> None:
+    async def listen(self, host: str = "127.0.0.1", user_timeout_s: float = 0.0) -> None:
         """Accept clients from now on."""
         edge = self.edge
-        bound = bind("edge.listen", TCPListen("127.0.0.1", 0))
+        bound = bind("edge.listen", TCPListen(host, 0), user_timeout_s)
         self.port = bound.port
         port = await bound.accept_streams(reactor, edge.factory)  # type: ignore[arg-type]
 
