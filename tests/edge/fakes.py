@@ -21,7 +21,7 @@ from nexus.model import AccessRules, Address, NetworkState, NetworkStatus, Route
 from nexus.registry import Registry
 from nexus.secrets import Secret
 from nexus.tokens import TokenVerifier, issue_token
-from tests.edge.memory import FakeNode, MemoryNetwork, Peer
+from tests.edge.memory import FakeNode, MemoryNetwork, MemorySplicer, Peer
 
 JWT_SECRET = Secret("j" * 48)
 NODE_BEARER = Secret("node-bearer-of-demo")
@@ -71,6 +71,7 @@ class EdgeTestCase(SynchronousTestCase):
         self.registry = Registry()
         self.status = FakeStatus()
         self.events: list[LogEvent] = []
+        self.splicer = MemorySplicer()
         self.edge = self.make_edge()
         observer = cast(ILogObserver, self._observe)
         globalLogPublisher.addObserver(observer)
@@ -91,6 +92,7 @@ class EdgeTestCase(SynchronousTestCase):
             verifier=TokenVerifier(JWTConfig(), JWT_SECRET, self.clock.seconds, "localhost"),
             status=self.status,
             connect=self.network.connect,
+            splicer=self.splicer,
         )
 
     def token(self, user: str = "alice", lifetime_s: float = 3600) -> bytes:

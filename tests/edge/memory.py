@@ -25,6 +25,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from nexus.edge.splice import Side, SpliceUser
+from nexus.edge.transport import StreamTransport
 from nexus.model import Address
 
 WRITE_BUFFER_BYTES = 64 * 1024
@@ -48,6 +50,8 @@ class MemoryTransport:
         self.is_aborted = False
         self.is_lost = False
         self.acknowledged_bytes = 0
+        self.emptied_by: MemorySplice | None = None
+        self.filled_by: MemorySplice | None = None
         self._buffered = 0
         self._producer: IPushProducer | None = None
         self._producer_paused = False
@@ -72,6 +76,12 @@ class MemoryTransport:
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))
+
+    def pause_until_written(self) -> bool:
+        if self._buffered and self._producer is not None and not self._producer_paused:
+            self._producer_paused = True
+            self._producer.pauseProducing()
+        return self._buffered > 0
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         assert self._producer is None
@@ -157,10 +167,27 @@ class MemoryTransport:
         if self._producer is not None and self._producer_paused:
             self._producer_paused = False
             self._producer.resumeProducing()
+        if self.filled_by is not None:
+            self.filled_by.go_on()
         if self.is_closing:
             self._lose(ConnectionDone())
 
+    def take_for_splice(self, size: int) -> bytes:
+        """What a splice finds, at most `size` bytes."""
+        data = self._inbox.pop(0) if self._inbox else b""
+        if len(data) > size:
+            self._inbox.insert(0, data[size:])
+        return data[:size]
+
+    @property
+    def spliced_end(self) -> Exception | None:
+        """How it ended, if nothing is left to take before."""
+        return None if self._inbox else self._end
+
     def _deliver(self) -> None:
+        if self.emptied_by is not None:
+            self.emptied_by.move()
+            return
         while self._inbox and self.is_reading and not (self.is_lost or self.is_closing or self.is_aborted):
             assert self.protocol is not None
             self.protocol.dataReceived(self._inbox.pop(0))
@@ -178,6 +205,110 @@ class MemoryTransport:
             self.is_lost = True
             assert self.protocol is not None
             self.protocol.connectionLost(Failure(reason))
+
+
+class MemorySplicer:
+    """Moves bytes between transports behind the edge's back, as the kernel would.
+
+    :ivar asked: the length of each splice that was asked for; None for a tunnel's.
+    :ivar refuses: none is begun; `gives_up`: each is handed back as soon as it has begun.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[int | None] = []
+        self.open: list[MemorySplice] = []
+        self.refuses = False
+        self.gives_up = False
+        self.is_closed = False
+
+    def splice(
+        self, source: StreamTransport, sink: StreamTransport, length: int | None, user: SpliceUser
+    ) -> MemorySplice | None:
+        self.asked.append(length)
+        if self.refuses:
+            return None
+        ends = cast(MemoryTransport, source), cast(MemoryTransport, sink)
+        assert not ends[0].is_reading, "the source is to be paused"
+        assert not ends[1].pause_until_written(), "the sink has something to write first"
+        return MemorySplice(self, *ends, length, user)
+
+    def close(self) -> None:
+        assert self.open == []
+        self.is_closed = True
+
+
+class MemorySplice:
+    """One splice."""
+
+    def __init__(
+        self,
+        splicer: MemorySplicer,
+        source: MemoryTransport,
+        sink: MemoryTransport,
+        length: int | None,
+        user: SpliceUser,
+    ) -> None:
+        self._splicer = splicer
+        self._source = source
+        self._sink = sink
+        self._left = sys.maxsize if length is None else length
+        self._user = user
+        self._is_over = False
+        self._is_held = False
+        source.emptied_by = sink.filled_by = self
+        splicer.open.append(self)
+        source.clock.callLater(0, self.move)
+
+    def stop(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._source.emptied_by = self._sink.filled_by = None
+            self._splicer.open.remove(self)
+
+    def move(self) -> None:
+        if not self._is_over and self._splicer.gives_up:
+            self._end()
+        while not (self._is_over or self._is_held):
+            data = self._source.take_for_splice(self._left)
+            if not data:
+                break
+            self._left -= len(data)
+            self._sink.written += data
+            self._user.moved(len(data))
+            if self._sink.is_stalled and not self._is_over:
+                self._is_held = True
+                self._user.producer.pauseProducing()
+            elif not self._sink.is_stalled:
+                self._sink.acknowledged_bytes += len(data)
+                self._end_if_whole()
+        end = self._source.spliced_end
+        if self._is_over or self._is_held or end is None:
+            return
+        if isinstance(end, ConnectionDone):
+            self._end()
+        else:
+            self.stop()
+            self._user.lost(Side.SOURCE)
+
+    def go_on(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._user.producer.resumeProducing()
+            self._end_if_whole()
+            self.move()
+
+    def lose_sink(self) -> None:
+        """The sink answers by RST."""
+        self.stop()
+        self._user.lost(Side.SINK)
+
+    def _end_if_whole(self) -> None:
+        if not self._is_over and self._left == 0:
+            self._end()
+
+    def _end(self) -> None:
+        self.stop()
+        self._user.ended()
 
 
 class MemorySocket:
