@@ -16,9 +16,12 @@ from benchmarks.edge.holding import Hold, HoldError
 from benchmarks.edge.loads import ALL, API_PATH, GATEWAY_PATH
 from benchmarks.edge.measuring import Bench, Sample
 from benchmarks.edge.nexus_proxy import Nexus, make_token
+from benchmarks.edge.peers import TwistedWebProxy
 from benchmarks.edge.processes import ROOT, pinned
 from benchmarks.edge.proxies import GATEWAY_HOST, SINK_HOST, Factory, Proxy
 
+BOUNDED: Final = tuple(each for each in ALL if each is not TwistedWebProxy)
+"""Those that wait for a reader; the other would take a GiB for each, as fast as it comes."""
 WARM_UP: Final = 50
 """Connections that are there before the first measurement, so that what is made once is not counted."""
 SETTLE_S: Final = 1.0
@@ -130,6 +133,6 @@ def _slow(bench: Bench, proxy: Proxy, steps: tuple[int, ...]) -> Hold:
 HOLDINGS: Final = (
     Holding("idle", "1,000 idle connections", 1000, ALL, _idle),
     Holding("idle_10000", "10,000 idle connections", 10_000, (Nexus,), _idle),
-    Holding("stalled", "1,000 readers stalled on a body of 1 GiB", 1000, ALL, _stalled),
+    Holding("stalled", "1,000 readers stalled on a body of 1 GiB", 1000, BOUNDED, _stalled),
     Holding("slow_uploads", "1,000 slow uploads", 1000, ALL, _slow),
 )

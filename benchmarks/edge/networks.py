@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from benchmarks.edge import wrk
@@ -34,16 +35,25 @@ class Spread:
     busy: int
     proxies: tuple[Factory, ...] = ROUTING
 
+    def check(self, bench: Bench, proxy: Proxy) -> None:
+        """See that the first and the last of them are reached, and make the connections that will be kept.
+
+        :raises wrk.WrkError: otherwise.
+        """
+        for number in (0, self.busy - 1):
+            _check(proxy.ports.networks, network_host(number))
+        wrk.run_wrk(self._script(bench), proxy.ports.networks, "/", bench.cores.others, duration_s=1)
+
+    def _script(self, bench: Bench) -> Path:
+        return bench.script(f"{self.name}.lua", lambda: wrk.spread("/ipfs/bafkqaaa", HOSTS_FORMAT, self.busy))
+
     def run(self, bench: Bench, proxy: Proxy) -> Sample:
         """Requests spread over the networks.
 
         :raises wrk.WrkError: where one fails.
         """
-        for number in (0, self.busy - 1):
-            _check(proxy.ports.networks, network_host(number))
-        script = bench.script(f"{self.name}.lua", lambda: wrk.spread("/ipfs/bafkqaaa", HOSTS_FORMAT, self.busy))
+        script = self._script(bench)
         others, duration_s = bench.cores.others, bench.window_s
-        wrk.run_wrk(script, proxy.ports.networks, "/", others, duration_s=1)
         result, cost = cost_of(
             bench, proxy, lambda: wrk.run_wrk(script, proxy.ports.networks, "/", others, duration_s=duration_s)
         )
@@ -66,6 +76,7 @@ def _check(port: int, host: str) -> None:
 SPREADS: Final = (
     Spread("networks_1", "1 network", 1, 1),
     Spread("networks_1000", "1,000 networks", 1000, 1000),
+    Spread("networks_100000_one", "100,000 networks, one of them busy", 100_000, 1),
     Spread("networks_100000", "100,000 networks, 1,000 of them busy", 100_000, BUSY),
     Spread("networks_100000_all", "100,000 networks, all of them in turns", 100_000, 100_000),
 )

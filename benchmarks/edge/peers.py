@@ -55,7 +55,7 @@ backend plain
 backend sink
     server sink 127.0.0.1:{backend.sink_port}
 backend networks
-    server node 0.0.0.0:0
+    server node 0.0.0.0:0 pool-low-conn 4000
 """
 
 _NGINX: Final = """

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import Final
 
 from benchmarks.edge import latency
 from benchmarks.edge.control import ControlError
@@ -25,8 +26,9 @@ from benchmarks.edge.results import About, Outcome, Results
 from benchmarks.edge.transfers import TransferError
 from benchmarks.edge.wrk import WrkError
 
-LATENCY: tuple[str, ...] = ("latency_quiet", "latency_busy")
-NAMES: tuple[str, ...] = tuple(each.name for each in (*LOADS, *SPREADS, *HOLDINGS)) + LATENCY
+SPREAD_ROUNDS_MAX: Final = 3
+LATENCY: Final = ("latency_quiet", "latency_busy")
+NAMES: Final[tuple[str, ...]] = tuple(each.name for each in (*LOADS, *SPREADS, *HOLDINGS)) + LATENCY
 
 _Failure = (
     ControlError,
@@ -87,7 +89,7 @@ class Run:
             factories = {factory: None for load in loads for factory in load.proxies}
             with self._proxies(list(factories), access_log=access_log) as proxies:
                 for load in loads:
-                    self._load(load, proxies)
+                    self._speed(load, proxies, self._rounds)
                     finished()
         for count in {spread.count: None for spread in SPREADS}:
             spreads = [spread for spread in SPREADS if spread.name in self._names and spread.count == count]
@@ -132,15 +134,13 @@ class Run:
             self.failed += 1
             self._say(f"{scenario}, {proxy}: FAILED: {error}")
 
-    def _load(self, load: Load, proxies: dict[Factory, Proxy]) -> None:
-        outcome = self._outcome(load.name)
-        for factory in load.proxies:
-            with self._telling(outcome, load.name, factory.name):
-                load.check(self.bench, proxies[factory])
-        self._rounds_of(outcome, load, proxies)
-
-    def _rounds_of(self, outcome: Outcome, scenario: Load | Spread, proxies: dict[Factory, Proxy]) -> None:
-        for number in range(self._rounds):
+    def _speed(self, scenario: Load | Spread, proxies: dict[Factory, Proxy], rounds: int) -> Outcome:
+        """The samples of one load, in rounds."""
+        outcome = self._outcome(scenario.name)
+        for factory in scenario.proxies:
+            with self._telling(outcome, scenario.name, factory.name):
+                scenario.check(self.bench, proxies[factory])
+        for number in range(rounds):
             for factory in rotated(scenario.proxies, number):
                 if factory.name in outcome.failures:
                     continue
@@ -153,15 +153,15 @@ class Run:
             if samples and factory.name not in outcome.failures:
                 costs.append(f"{factory.name} {statistics.median(sample['cpu_us'] for sample in samples):,.1f}")
         self._say(f"{scenario.title}, CPU us/request: {', '.join(costs)}")
+        return outcome
 
     def _spread(self, spreads: Sequence[Spread], count: int) -> None:
-        outcomes = [self._outcome(spread.name) for spread in spreads]
         factories = spreads[0].proxies
         few_bytes = self._memory(factories, 1) if count > 1 else {}
         with self._proxies(factories, networks=count) as proxies:
             many_bytes = {factory: settled_rss_bytes(proxy) for factory, proxy in proxies.items()}
-            for spread, outcome in zip(spreads, outcomes, strict=True):
-                self._rounds_of(outcome, spread, proxies)
+            for spread in spreads:
+                outcome = self._speed(spread, proxies, min(self._rounds, SPREAD_ROUNDS_MAX))
                 for factory in few_bytes:
                     each = (many_bytes[factory] - few_bytes[factory]) / (count - 1)
                     for sample in outcome.samples.get(factory.name, ()):
