@@ -1,20 +1,22 @@
 """A client that holds many connections open: `python -m benchmarks.edge.holding` with a `Hold` in JSON.
 
-Opens them in steps, says `held N` on stdout after each step, and waits for a line on stdin before the next; it ends
-with its input.
+Opens them in steps, says `held N` on stdout after each step, and waits for a line on stdin before it checks them and
+takes the next; it ends with its input.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import socket
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 CONNECT_TIMEOUT_S: Final = 20.0
+_OK: Final = b"HTTP/1.1 200 "
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
 
@@ -28,7 +30,7 @@ class Hold:
 
     :ivar steps: how many connections there are to be in all, after each step.
     :ivar request: what each sends: a whole request, or the first part of one.
-    :ivar reads: whether the whole answer is read before the connection is left alone; it must be a 200.
+    :ivar awaits: what must have come of the answer, a 200, before the connection is left alone; no more of it is read.
     :ivar body_bytes: how many bytes of body follow `request`, for one that is left unfinished.
     :ivar receive_buffer_bytes: of the kernel's for each connection; 0 for its own choice.
     """
@@ -36,7 +38,7 @@ class Hold:
     port: int
     steps: tuple[int, ...]
     request: str
-    reads: bool
+    awaits: Literal["nothing", "its head", "all of it"]
     body_bytes: int = 0
     receive_buffer_bytes: int = 0
 
@@ -52,9 +54,29 @@ def open_one(hold: Hold) -> socket.socket:
     connection.settimeout(CONNECT_TIMEOUT_S)
     connection.connect(("127.0.0.1", hold.port))
     connection.sendall(hold.request.encode() + os.urandom(hold.body_bytes))
-    if hold.reads:
+    if hold.awaits == "its head":
+        _check_head(connection.recv(len(_OK), socket.MSG_PEEK | socket.MSG_WAITALL))
+    elif hold.awaits == "all of it":
         _read_answer(connection)
     return connection
+
+
+def check(hold: Hold, held: list[socket.socket]) -> None:
+    """See that none was answered, or ended, that should not have been.
+
+    :raises HoldError: otherwise.
+    """
+    if hold.awaits == "its head":
+        return
+    for connection in held:
+        connection.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            raise HoldError(f"a connection did not last: {connection.recv(200)!r}")
+
+
+def _check_head(head: bytes) -> None:
+    if head[: len(_OK)] != _OK:
+        raise HoldError(f"an answer that was not asked for: {head!r}")
 
 
 def _read_answer(connection: socket.socket) -> None:
@@ -65,9 +87,8 @@ def _read_answer(connection: socket.socket) -> None:
         head, end, body = received.partition(b"\r\n\r\n")
         if end:
             length = _LENGTH.search(head)
-            if b" 200 " not in head[:13] or length is None:
-                raise HoldError(f"an answer that was not asked for: {head!r}")
-            if len(body) >= int(length[1]):
+            _check_head(head)
+            if length is not None and len(body) >= int(length[1]):
                 return
         if not chunk:
             raise HoldError(f"the connection ended in {received[:200]!r}")
@@ -84,8 +105,8 @@ def main(hold: Hold) -> None:
         print(f"held {len(held)}", flush=True)
         if not sys.stdin.readline():
             break
-    for connection in held:
-        connection.close()
+        check(hold, held)
+    print("lasted", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,25 +5,17 @@ Nexus and HAProxy have requests in turns, in the same seconds, on the same core.
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from benchmarks.edge.backend import SMALL_BODY
 from benchmarks.edge.control import call
-from benchmarks.edge.loads import GATEWAY_PATH
-from benchmarks.edge.measuring import Bench, Sample
+from benchmarks.edge.measuring import Bench, Sample, pace, small_pace
 from benchmarks.edge.nexus_proxy import IMAGE, Nexus
-from benchmarks.edge.pacing import Latencies, Pace, PaceError
 from benchmarks.edge.peers import HAProxy
-from benchmarks.edge.processes import ROOT, pinned
-from benchmarks.edge.proxies import GATEWAY_HOST
 
 PER_S: Final = 500.0
 QUIET_S: Final = 10.0
@@ -57,29 +49,7 @@ def run(bench: Bench, nexus: Nexus, haproxy: HAProxy) -> dict[str, dict[str, Sam
 
 
 def _paced(bench: Bench, proxies: tuple[Nexus | HAProxy, ...], meanwhile: Callable[[], None]) -> dict[str, Sample]:
-    pace = Pace(
-        ports=tuple(proxy.ports.plain for proxy in proxies),
-        request=f"GET {GATEWAY_PATH} HTTP/1.1\r\nHost: {GATEWAY_HOST}\r\n\r\n",
-        per_s=PER_S,
-        answer_end=SMALL_BODY.decode(),
-    )
-    command = [sys.executable, "-m", "benchmarks.edge.pacing", json.dumps(asdict(pace))]
-    with subprocess.Popen(
-        pinned(command, bench.cores.others),
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as client:
-        try:
-            meanwhile()
-            output, errors = client.communicate(timeout=30)
-        finally:
-            client.kill()
-    if client.returncode != 0:
-        raise PaceError(errors.strip())
-    told = [Latencies(**each) for each in json.loads(output)]
+    told = pace(bench, small_pace([proxy.ports.plain for proxy in proxies], PER_S), meanwhile)
     return {
         proxy.name: {"p50_ms": each.p50_ms, "p99_ms": each.p99_ms, "max_ms": each.max_ms, "count": each.requests}
         for proxy, each in zip(proxies, told, strict=True)

@@ -10,22 +10,23 @@ from typing import Final
 
 from benchmarks.edge import wrk
 from benchmarks.edge.backend import FILES, SMALL_BODY
-from benchmarks.edge.measuring import Bench, Sample, cost_of, transfer
+from benchmarks.edge.measuring import Bench, Sample, cost_of, pace, small_pace, transfer
 from benchmarks.edge.nexus_proxy import Nexus, make_token
 from benchmarks.edge.peers import Caddy, HAProxy, Nginx, SplicingHAProxy, TwistedWebProxy
-from benchmarks.edge.proxies import API_HOST, GATEWAY_HOST, SINK_HOST, Factory, Proxy
+from benchmarks.edge.proxies import API_HOST, API_PATH, GATEWAY_HOST, GATEWAY_PATH, SINK_HOST, Factory, Proxy
 from benchmarks.edge.transfers import Job, TransferError
 
 ALL: Final[tuple[Factory, ...]] = (Nexus, HAProxy, Nginx, Caddy, TwistedWebProxy)
 LARGE: Final[tuple[Factory, ...]] = (Nexus, HAProxy, SplicingHAProxy, Nginx, Caddy, TwistedWebProxy)
+PACED: Final = tuple(each for each in ALL if each is not TwistedWebProxy)
+"""Those that can do `PACED_PER_S`."""
 CHECKING: Final[tuple[Factory, ...]] = (Nexus, HAProxy)
 """Those that check a JWT by themselves: nginx and Caddy would need other modules."""
 
-GATEWAY_PATH: Final = "/ipfs/bafkqaaa"
-API_PATH: Final = "/api/v0/version"
 FRESH_TOKENS: Final = 20_000
 """More than Nexus remembers, so that in turns none is ever remembered."""
 STREAMS: Final = 4
+PACED_PER_S: Final = 4000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,18 @@ JWT_VARIED: Final = Requests("jwt_varied", _bearing_one_of(1000), API_PATH, chec
 JWT_FRESH: Final = Requests("jwt_fresh", _bearing_one_of(FRESH_TOKENS), API_PATH, checked=True)
 
 
+def paced(bench: Bench, proxy: Proxy) -> Sample:
+    """So many small requests a second, which no proxy is saturated by."""
+    told, cost = cost_of(
+        bench,
+        proxy,
+        lambda: pace(bench, small_pace([proxy.ports.plain], PACED_PER_S), lambda: time.sleep(bench.window_s)),
+    )
+    each = told[0]
+    sample = cost.sample(each.requests, each.requests / PACED_PER_S)
+    return sample | {"p50_ms": each.p50_ms, "p99_ms": each.p99_ms}
+
+
 def _download(proxy: Proxy, name: str, bodies: int, *, seconds: float = 60.0, sha256: str = "") -> Job:
     return Job(
         port=proxy.ports.plain,
@@ -193,6 +206,7 @@ def large_up(bench: Bench, proxy: Proxy) -> Sample:
 
 LOADS: Final = (
     Load("small", "small GET", ALL, SMALL, check_small),
+    Load("paced", "small GET, 4,000 a second", PACED, paced),
     Load("varied", "small GET, no two alike", ALL, VARIED),
     Load("logged", "small GET, access log on", (Nexus,), SMALL, access_log=True),
     Load("jwt", "JWT-checked GET", CHECKING, JWT),

@@ -7,13 +7,15 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from benchmarks.edge.backend import SMALL_BODY
+from benchmarks.edge.pacing import Latencies, Pace, PaceError
 from benchmarks.edge.processes import ROOT, Cores, pinned
-from benchmarks.edge.proxies import Proxy, Setting
+from benchmarks.edge.proxies import GATEWAY_HOST, GATEWAY_PATH, Proxy, Setting
 from benchmarks.edge.transfers import Job, TransferError, Transferred
 
 T = TypeVar("T")
@@ -21,6 +23,7 @@ Sample = dict[str, float]
 """What one run of one scenario with one proxy gave, by metric; `METRICS` in report.py says what each is."""
 
 TRANSFER_TIMEOUT_S = 180.0
+PACE_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,3 +106,39 @@ def transfer(bench: Bench, job: Job) -> Transferred:
     if done.returncode != 0:
         raise TransferError(done.stderr.strip())
     return Transferred(**json.loads(done.stdout))
+
+
+def small_pace(ports: Sequence[int], per_s: float) -> Pace:
+    """The small request, so often to each of `ports`."""
+    return Pace(
+        ports=tuple(ports),
+        request=f"GET {GATEWAY_PATH} HTTP/1.1\r\nHost: {GATEWAY_HOST}\r\n\r\n",
+        per_s=per_s,
+        answer_end=SMALL_BODY.decode(),
+    )
+
+
+def pace(bench: Bench, told: Pace, meanwhile: Callable[[], None]) -> list[Latencies]:
+    """Run the client of a fixed rate for as long as `meanwhile` takes; the figures of each port.
+
+    :raises PaceError: where a request was not answered as it should have been.
+    """
+    command = [sys.executable, "-m", "benchmarks.edge.pacing", json.dumps(asdict(told))]
+    with subprocess.Popen(
+        pinned(command, bench.cores.others),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as client:
+        try:
+            meanwhile()
+            output, errors = client.communicate(timeout=PACE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise PaceError(f"not all was answered within {PACE_TIMEOUT_S:g} s") from None
+        finally:
+            client.kill()
+    if client.returncode != 0:
+        raise PaceError(errors.strip())
+    return [Latencies(**each) for each in json.loads(output)]

@@ -13,12 +13,12 @@ from typing import Final
 
 from benchmarks.edge.backend import STALLED_BYTES
 from benchmarks.edge.holding import Hold, HoldError
-from benchmarks.edge.loads import ALL, API_PATH, GATEWAY_PATH
+from benchmarks.edge.loads import ALL
 from benchmarks.edge.measuring import Bench, Sample
 from benchmarks.edge.nexus_proxy import Nexus, make_token
 from benchmarks.edge.peers import TwistedWebProxy
 from benchmarks.edge.processes import ROOT, pinned
-from benchmarks.edge.proxies import GATEWAY_HOST, SINK_HOST, Factory, Proxy
+from benchmarks.edge.proxies import API_PATH, GATEWAY_HOST, GATEWAY_PATH, SINK_HOST, Factory, Proxy
 
 BOUNDED: Final = tuple(each for each in ALL if each is not TwistedWebProxy)
 """Those that wait for a reader; the other would take a GiB for each, as fast as it comes."""
@@ -54,6 +54,7 @@ class Holding:
             before = settled_rss_bytes(proxy)
             step()
             grown = settled_rss_bytes(proxy) - before
+            step()
         proxy.process.check()
         return {"kib_each": grown / 1024 / self.count, "mib_all": grown / 1024**2, "mib_before": before / 1024**2}
 
@@ -80,7 +81,7 @@ def _holding(bench: Bench, hold: Hold) -> Iterator[Callable[[], None]]:
                 client.stdin.write("\n")
                 client.stdin.flush()
             is_first = False
-            if not client.stdout.readline().startswith("held "):
+            if not client.stdout.readline():
                 raise HoldError(client.communicate()[1].strip())
 
         try:
@@ -104,7 +105,7 @@ def settled_rss_bytes(proxy: Proxy) -> int:
 
 def _idle(bench: Bench, proxy: Proxy, steps: tuple[int, ...]) -> Hold:
     request = f"GET {GATEWAY_PATH} HTTP/1.1\r\nHost: {GATEWAY_HOST}\r\n\r\n"
-    return Hold(port=proxy.ports.plain, steps=steps, request=request, reads=True)
+    return Hold(port=proxy.ports.plain, steps=steps, request=request, awaits="all of it")
 
 
 def _stalled(bench: Bench, proxy: Proxy, steps: tuple[int, ...]) -> Hold:
@@ -113,7 +114,7 @@ def _stalled(bench: Bench, proxy: Proxy, steps: tuple[int, ...]) -> Hold:
         port=proxy.ports.plain,
         steps=steps,
         request=request,
-        reads=False,
+        awaits="its head",
         receive_buffer_bytes=STALLED_RECEIVE_BUFFER_BYTES,
     )
 
@@ -125,7 +126,7 @@ def _slow(bench: Bench, proxy: Proxy, steps: tuple[int, ...]) -> Hold:
         port=proxy.ports.sink,
         steps=steps,
         request=f"{head}Authorization: Bearer {token}\r\nContent-Length: {STALLED_BYTES}\r\n\r\n",
-        reads=False,
+        awaits="nothing",
         body_bytes=SLOW_BODY_BYTES,
     )
 

@@ -11,7 +11,7 @@ from benchmarks.edge import wrk
 from benchmarks.edge.loads import ALL
 from benchmarks.edge.measuring import Bench, Sample, cost_of
 from benchmarks.edge.peers import TwistedWebProxy
-from benchmarks.edge.proxies import Factory, Proxy, network_host
+from benchmarks.edge.proxies import GATEWAY_PATH, Factory, Proxy, network_host
 
 GIF_BYTES: Final = 43
 HOSTS_FORMAT: Final = network_host(0).replace("000000", "%06d")
@@ -45,7 +45,7 @@ class Spread:
         wrk.run_wrk(self._script(bench), proxy.ports.networks, "/", bench.cores.others, duration_s=1)
 
     def _script(self, bench: Bench) -> Path:
-        return bench.script(f"{self.name}.lua", lambda: wrk.spread("/ipfs/bafkqaaa", HOSTS_FORMAT, self.busy))
+        return bench.script(f"{self.name}.lua", lambda: wrk.spread(GATEWAY_PATH, HOSTS_FORMAT, self.busy))
 
     def run(self, bench: Bench, proxy: Proxy) -> Sample:
         """Requests spread over the networks.

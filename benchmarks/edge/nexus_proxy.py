@@ -18,6 +18,7 @@ from nexus.tokens import issue_token
 
 IMAGE = "ipfs/kubo:v0.43.0"
 USER = "bench"
+CONNECTIONS_MAX = 20_000
 BIN = Path(sys.executable).parent
 
 
@@ -50,6 +51,11 @@ class Nexus(Proxy):
             listen=[f"127.0.0.1:{self.ports.plain}"],
             domain=DOMAIN,
             access_log=setting.access_log,
+            # All clients here have one address, and nearly all requests go to one network.
+            connections_per_client_max=0,
+            connections_per_network_max=CONNECTIONS_MAX,
+            requests_per_network_max=CONNECTIONS_MAX,
+            upstream_connections_max=CONNECTIONS_MAX,
             keep_alive_timeout_s=120.0,
             static_file=str(networks),
         )

@@ -16,6 +16,8 @@ DOMAIN: Final = "localhost"
 GATEWAY_HOST: Final = f"bench.gateway.{DOMAIN}"
 API_HOST: Final = f"bench.api.{DOMAIN}"
 SINK_HOST: Final = f"sink.api.{DOMAIN}"
+GATEWAY_PATH: Final = "/ipfs/bafkqaaa"
+API_PATH: Final = "/api/v0/version"
 
 
 def network_name(number: int) -> str:

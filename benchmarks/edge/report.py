@@ -108,7 +108,7 @@ def _skipped(results: Results, name: str) -> str:
 
 def render(results: Results) -> str:
     """The document."""
-    small = ("small", "varied", "logged", "jwt", "jwt_varied", "jwt_fresh", "newconn", "64k", "1m")
+    small = ("small", "paced", "varied", "logged", "jwt", "jwt_varied", "jwt_fresh", "newconn", "64k", "1m")
     large = ("1m", "256m_down", "256m_up")
     networks = ("networks_1", "networks_100000_one", "networks_1000", "networks_100000", "networks_100000_all")
     abouts = [outcome.about for outcome in results.scenarios.values()]
@@ -123,7 +123,7 @@ def render(results: Results) -> str:
         "networks_cpu": comparison(results, networks, "cpu_us", with_ratio=True),
         "networks_memory": comparison(results, ("networks_100000",), "bytes_each"),
         "memory": comparison(results, ("idle", "idle_10000", "stalled", "slow_uploads"), "kib_each"),
-        "latency_loaded": comparison(results, ("small", "varied", "64k"), "p99_ms"),
+        "latency_loaded": comparison(results, ("paced", "small", "varied", "64k"), "p99_ms"),
         "latency": _skipped(results, "latency_busy") or _latency(results, ("latency_quiet", "latency_busy")),
         "pinning": abouts[0].pinning if abouts else ABSENT,
         "failures": _failures(results),
