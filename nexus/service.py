@@ -46,6 +46,7 @@ from nexus.reactor import native_loop
 from nexus.registry import Registry
 from nexus.reloading import ReloadService
 from nexus.static_networks import publish_static_networks
+from nexus.stopping import hastened_by_signals
 from nexus.tokens import TokenVerifier
 
 if TYPE_CHECKING:
@@ -242,7 +243,8 @@ class NexusService(MultiService):
 
     @returns_deferred
     async def stopService(self) -> None:
-        """Stop accepting, finish what is open within the drain time, let go of everything. Nodes keep running."""
+        """Stop accepting, finish what is open within the drain time, let go of everything. Nodes keep running. A second
+        signal ends the drain time."""
         await maybeDeferred(super().stopService)
         if self._starting is not None:
             self._starting.cancel()
@@ -251,7 +253,8 @@ class NexusService(MultiService):
         ports, self._ports = self._ports, []
         await DeferredList([maybeDeferred(port.stopListening) for port in ports])
         if self._edge is not None:
-            await self._edge.drain()
+            with hastened_by_signals(self._reactor, self._edge.end_drain):
+                await self._edge.drain()
         if self._orchestrator is not None:
             await self._orchestrator.stop()
         if self._networks is not None:

@@ -64,6 +64,7 @@ class Edge:
         self._clock = clock
         self._drained: Deferred[None] | None = None
         self._drain_call: IDelayedCall | None = None
+        self._drain_began_at = 0.0
         self.counters = Counters()
         pseudonym = f"nexus-{instance}".encode("ascii")
         self._pool = UpstreamPool(config, clock, connect, self.counters)
@@ -77,7 +78,7 @@ class Edge:
             status=status,
             counters=self.counters,
             splicer=splicer,
-            client_closed=self._end_drain,
+            client_closed=self._finish_drain,
         )
         observers = RetiringObserver(self._pool), RevokingObserver(self._context.networks)
         self._subscriptions = [registry.observe(observer) for observer in observers]
@@ -93,34 +94,36 @@ class Edge:
         when nothing is open any more. Whoever listens has stopped to before. Requests that wait for a connection to
         their node are answered at once, so that they are asked again elsewhere. Called once."""
         drained = self._drained = Deferred()
+        self._drain_began_at = self._clock.seconds()
         self._context.is_draining = True
         self._pool.end_waiting()
         for client in list(self._context.clients):
             client.close_if_idle()
         if self._context.clients:
-            self._drain_call = self._clock.callLater(self._config.drain_timeout_s, self._cut)
-        self._end_drain()
+            self._drain_call = self._clock.callLater(self._config.drain_timeout_s, self.end_drain)
+        self._finish_drain()
         return drained
 
-    def _cut(self) -> None:
-        self._drain_call = None
+    def end_drain(self) -> None:
+        """Reset what is left of a drain, and say in the log what that is."""
+        if self._drained is None:
+            return
         cut = [client.cut("drain_timeout") for client in list(self._context.clients)]
         networks = Counter(exchange.network or "-" for exchange in cut if exchange is not None)
         log.warn(
             "cut {cut} requests that had not ended {seconds} s after the edge began to drain: {networks}",
             cut=networks.total(),
-            seconds=self._config.drain_timeout_s,
+            seconds=round(self._clock.seconds() - self._drain_began_at, 3),
             networks=dict(networks.most_common()),
         )
-        self._end_drain()
+        self._finish_drain()
 
-    def _end_drain(self) -> None:
+    def _finish_drain(self) -> None:
         if self._drained is None or self._context.clients:
             return
         drained, self._drained = self._drained, None
-        if self._drain_call is not None:
+        if self._drain_call is not None and self._drain_call.active():
             self._drain_call.cancel()
-            self._drain_call = None
         for subscription in self._subscriptions:
             subscription.close()
         self._pool.close()

@@ -136,6 +136,11 @@ class NexusProcess:
         if status not in (0, -signal.SIGTERM) or "nexus has stopped" not in self.log_tail():
             raise AssertionError(f"nexus ended with {status}, not in an orderly way:\n{self.log_tail()}")
 
+    def wait_until_ended(self) -> None:
+        """Return when the process has ended by itself."""
+        assert self._process is not None
+        self._process.wait(30)
+
     def hang_up(self) -> None:
         """kill -HUP."""
         os.kill(self.pid, signal.SIGHUP)

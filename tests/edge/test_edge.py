@@ -73,6 +73,21 @@ class DrainTests(EdgeTestCase):
         (told,) = [event for event in self.events if "cut" in event]
         self.assertEqual(told["cut"], 1)
 
+    def test_cut_sooner(self) -> None:
+        """Whoever does not want to wait for the end of a drain need not."""
+        self.edge.end_drain()
+        client = self.ask(self.gateway_request())
+        drained = self.edge.drain()
+        self.pass_time(3)
+        self.edge.end_drain()
+        self.pass_time(0)
+        self.assertTrue(client.is_aborted)
+        self.successResultOf(drained)
+        self.edge.end_drain()
+        (told,) = [event for event in self.events if "cut" in event]
+        self.assertEqual((told["cut"], told["seconds"]), (1, 3))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_cut_by_network(self) -> None:
         """The log says how many requests of which network were cut, the most first; idle connections are none."""
         self.publish("other", host="10.0.0.2")
