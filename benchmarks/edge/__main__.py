@@ -26,7 +26,7 @@ from benchmarks.edge.backend import start_backend
 from benchmarks.edge.circumstances import describe
 from benchmarks.edge.measuring import Bench
 from benchmarks.edge.plot import draw
-from benchmarks.edge.processes import ROOT, choose_cores
+from benchmarks.edge.processes import ROOT, ProcessEndedError, choose_cores
 from benchmarks.edge.proxies import Setting
 from benchmarks.edge.report import render
 from benchmarks.edge.results import Results, read_results, write_results
@@ -96,10 +96,17 @@ def main() -> int:
         raise SystemExit(f"benchmark: not installed: {', '.join(missing)}")
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < DESCRIPTORS_MIN:
         raise SystemExit(f"benchmark: needs {DESCRIPTORS_MIN} file descriptors: raise the limit (ulimit -Hn)")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, lambda number, frame: sys.exit(128 + number))
     command = "make bench" + (f" ROUNDS={options.rounds}" if options.rounds != 5 else "")
     command += f" ONLY={options.only}" if options.only else ""
-    return 1 if run(names, max(1, options.rounds), max(1, options.window), command) else 0
+    try:
+        failed = run(names, max(1, options.rounds), max(1, options.window), command)
+    except ProcessEndedError as error:
+        raise SystemExit(f"benchmark: {error}") from None
+    if failed:
+        print(f"benchmark: {failed} went wrong: see above")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

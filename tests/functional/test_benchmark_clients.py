@@ -1,4 +1,4 @@
-"""The benchmark's own clients and its sink, over real sockets: what went wrong is never measured as if it were right."""
+"""The benchmark's own clients and its sink, over real sockets: what went wrong is never measured as right."""
 
 from __future__ import annotations
 
