@@ -321,7 +321,7 @@ class UvloopTransport(asyncio.Protocol):
             if pseudo is None or pseudo.fileno() == -1:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             # Without a copy of the descriptor: `connection_lost` detaches it before uvloop closes that.
-            handle = socket.SocketType(pseudo.family, pseudo.type, pseudo.proto, pseudo.fileno())
+            handle = socket.SocketType(pseudo.family, socket.SOCK_STREAM, 0, pseudo.fileno())
             self._handle = handle
         return handle
 

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from nexus.edge.timeouts import Phase, PhaseTimer
-from nexus.edge.transport import StreamTransport, bytes_acknowledged, is_connected, is_reset
+from nexus.edge.transport import StreamTransport, bytes_acknowledged, is_connected, is_reset, may_have_unwritten
 
 if TYPE_CHECKING:
     from nexus.config.sections import EdgeConfig
@@ -201,7 +201,10 @@ class ClientStream:
         """Close it in order, after what was written; reset it where the client takes nothing of that for
         `send_timeout_s`."""
         self._shut()
-        self._begin_look(Phase.CLOSE)
+        if may_have_unwritten(self.transport):
+            self._begin_look(Phase.CLOSE)
+        else:
+            self.timer.stop()
         self.transport.loseConnection()
 
     def abort(self) -> None:

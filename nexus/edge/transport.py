@@ -47,6 +47,11 @@ def prepare(transport: object) -> None:
         set_stream_options(get_handle())
 
 
+def may_have_unwritten(transport: object) -> bool:
+    """Whether closing the transport in order may have to wait for the peer; True where it cannot tell."""
+    return getattr(transport, "unwritten_bytes", 1) > 0
+
+
 def is_silent(transport: object) -> bool:
     """Whether the kernel, too, holds neither bytes nor an end of the peer that nobody has read; True where the
     transport cannot tell. A reset is not told here.
