@@ -111,8 +111,10 @@ class UvloopTransport(asyncio.Protocol):
         self._uv = uv
         self.write = uv.write
         self.writeSequence = uv.writelines
+        name = uv.get_extra_info("peername")
         try:
-            protocol = origin.build_protocol(self.getPeer())
+            # One that was reset before it was taken has no peer any more, and needs no protocol.
+            protocol = None if name is None else origin.build_protocol(address(name))
             if protocol is None:
                 self._is_disconnecting = True
                 uv.abort()

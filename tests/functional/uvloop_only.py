@@ -12,7 +12,7 @@ from twisted.internet import reactor
 from nexus.coroutines import returns_deferred
 from nexus.reactor import native_loop
 from tests.functional.connections import HalfCloseable, Handing, Recorder, TransportTestCase, pause, threaded
-from tests.functional.test_edge_sockets import read_to_end
+from tests.functional.test_edge_sockets import read_to_end, reset
 
 MIB = 1024 * 1024
 
@@ -43,6 +43,20 @@ class OwnTests(TransportTestCase):
         await ours.until_event("lost")
         self.assertEqual(ours.received, b"")
         self.assertEqual(ours.events.count("lost"), 1)
+
+    @returns_deferred
+    async def test_reset_before_it_is_taken(self) -> None:
+        """A client that has gone before its connection is taken is nobody's failure, and nobody's connection."""
+        ours = Recorder()
+        number = await self.listen(Handing(ours))
+        reset(socket.create_connection((self.host, number), timeout=20))
+        await pause(0.05)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        peer = socket.create_connection((self.host, number), timeout=20)
+        self.addCleanup(peer.close)
+        await ours.until_event("made")
+        ours.transport.abortConnection()
+        await ours.until_event("lost")
 
     @returns_deferred
     async def test_one_end(self) -> None:
