@@ -5,6 +5,7 @@
 #   make bench   the edge beside other proxies, for 20 minutes; writes docs/performance.md (ROUNDS=3 ONLY=small,jwt: less
 #                of it; REPORT=1: writes the document again from the last results)
 #   make conformance  hostile and odd messages through Nexus, HAProxy, nginx and Caddy; writes docs/conformance.md (3 minutes)
+#   make fuzz    random lives of an edge (SECONDS=60; SEED=1: from that seed on)
 #   make test    every test;  make test TESTS=tests.test_config: some;  .ci/run: tests and all other checks
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
@@ -16,7 +17,7 @@ ifneq ($(DOCKER_HOST),)
 export NEXUS_CONTAINERS__SOCKET ?= $(DOCKER_HOST)
 endif
 
-.PHONY: up down clean test venv engine image lint types imports docs bench conformance
+.PHONY: up down clean test venv engine image lint types imports docs bench conformance fuzz
 
 up: engine image
 	@$(PYTHON) -m tools.daemon start
@@ -47,6 +48,9 @@ bench: venv
 conformance: venv
 	@tools/ensure_peers.sh
 	@$(PYTHON) -m tools.conformance
+
+fuzz: venv
+	@$(PYTHON) -m tools.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 lint: venv
 	@.venv/bin/ruff check

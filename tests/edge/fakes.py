@@ -60,24 +60,23 @@ class FakeStatus:
         self.unreachable.append((network, generation))
 
 
-class EdgeTestCase(SynchronousTestCase):
+class MemoryEdge:
     """An edge for `localhost`, in memory, whose clock stands still."""
 
     access_log = True
 
-    def setUp(self) -> None:
+    def set_up(self, **changes: object) -> None:
+        """Begin, with `changes` to the default configuration."""
         self.clock = Clock()
         self.network = MemoryNetwork(self.clock)
         self.registry = Registry()
         self.status = FakeStatus()
         self.events: list[LogEvent] = []
         self.splicer = MemorySplicer()
-        self.edge = self.make_edge()
-        observer = cast(ILogObserver, self._observe)
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.edge = self.make_edge(**changes)
 
-    def _observe(self, event: LogEvent) -> None:
+    def observe(self, event: LogEvent) -> None:
+        """Keep what the edge logs."""
         if str(event.get("log_namespace", "")).startswith("nexus.edge"):
             self.events.append(event)
 
@@ -195,6 +194,16 @@ class EdgeTestCase(SynchronousTestCase):
         """Let time pass second by second."""
         for _ in range(seconds):
             self.clock.advance(1)
+
+
+class EdgeTestCase(SynchronousTestCase, MemoryEdge):
+    """One that lives as long as a test."""
+
+    def setUp(self) -> None:
+        self.set_up()
+        observer = cast(ILogObserver, self.observe)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
 
 class RelayTestCase(EdgeTestCase):

@@ -104,8 +104,8 @@ class BackendConnection(Wire):
         self._answered = len(ready)
 
     def _answer(self, message: Message) -> None:
-        script = self._backend.script
-        if script is not None and message.target != NEXT_TARGET:
+        script = None if message.target == NEXT_TARGET else self._backend.script_for(message)
+        if script is not None:
             self.transport.write(script.data)
             if script.end is not End.NONE:
                 # What was written gets out before a reset overtakes it.
@@ -130,6 +130,10 @@ class Backend:
         self.script: Script | None = None
         self.port = 0
         self._server: asyncio.Server | None = None
+
+    def script_for(self, message: Message) -> Script | None:
+        """What it answers to `message`; None for 200."""
+        return self.script
 
     async def start(self) -> None:
         """Listen on a free port."""
