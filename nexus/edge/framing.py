@@ -218,7 +218,7 @@ def request_framing(known: Known, minor: int) -> int:
     raise MalformedError("the Transfer-Encoding ends in no single chunked")
 
 
-def response_framing(known: Known, *, status: int, minor: int, method: bytes) -> int:
+def response_framing(known: Known, status: int, minor: int, method: bytes) -> int:
     """How long a response's body is: a length, `CHUNKED` or `UNTIL_CLOSE` (RFC 9112 section 6.3).
 
     :raises MalformedError: where it could be read in two ways, or a status that has no body announces one.

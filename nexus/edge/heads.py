@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from nexus.edge.errors import MalformedError
 from nexus.edge.fields import sort_request_fields, sort_response_fields, wants_close
-from nexus.edge.framing import request_framing
+from nexus.edge.framing import request_framing, response_framing
 from nexus.edge.target import authority_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ LEADING_EMPTY_LINES_MAX: Final = 2
 """Empty lines before a request line that are overlooked (RFC 9112 section 2.2)."""
 
 REPEATED_BYTES_MAX: Final = 2048
-"""Of a request's fields that are kept to be recognised: idle connections are many, and have little room."""
+"""Of what is kept to be recognised: idle connections are many, and have little room."""
 
 _VERSION: Final = b" HTTP/1.1"
 _METHOD_AND_TARGET: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([\x21\x22\x24-\x7e]++)")
@@ -33,6 +33,10 @@ _OTHER_VERSION: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ H
 _NEVER_IN_HEAD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)|\A[ \t]|\r\n[ \t]")
 _HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0\r\n"
 _STATUS_LINE_START: Final = b"HTTP/1."
+
+
+StatusLine = tuple[int, bytes, int]
+"""The status, the line that passes, and the minor version."""
 
 
 class RequestFields:
@@ -93,16 +97,37 @@ class RequestHead:
 
 
 class ResponseHead:
-    """A response's head; `minor` as in `RequestHead`, `line` the status line that passes, with its CRLF."""
+    """A response's head. What a node says next is often the same, byte for byte, within a second.
 
-    __slots__ = ("known", "line", "minor", "rest", "status")
+    :ivar block: the bytes.
+    :ivar line: the status line that passes, with its CRLF.
+    :ivar minor: 0 or 1, of HTTP/1.x.
+    :ivar known: as `fields` tells, and `rest` too; neither is ever changed.
+    :ivar keeps_alive: whether the node lets the connection go on after this response (RFC 9112 section 9.3).
+    """
 
-    def __init__(self, status: int, line: bytes, minor: int, known: Known, rest: Rest) -> None:
-        self.status = status
-        self.line = line
-        self.minor = minor
+    __slots__ = ("_framing", "block", "keeps_alive", "known", "line", "minor", "rest", "status")
+
+    def __init__(self, block: bytes, line: StatusLine, known: Known, rest: Rest) -> None:
+        self.block = block
+        self.status, self.line, self.minor = line
         self.known = known
         self.rest = rest
+        self.keeps_alive = self.minor == 1 and not wants_close(known)
+        self._framing: int | None = None
+
+    def framing(self, method: bytes) -> int:
+        """Of its body, as the answer to `method`; see `response_framing`."""
+        if method == b"HEAD":
+            return response_framing(self.known, self.status, self.minor, method)
+        if self._framing is None:
+            self._framing = response_framing(self.known, self.status, self.minor, method)
+        return self._framing
+
+    @property
+    def is_worth_keeping(self) -> bool:
+        """Whether it may stay in memory, to be recognised."""
+        return len(self.block) <= REPEATED_BYTES_MAX
 
 
 def find_head_end(buffer: bytes, scanned: int, bytes_max: int) -> int:
@@ -112,7 +137,7 @@ def find_head_end(buffer: bytes, scanned: int, bytes_max: int) -> int:
     :raises MalformedError: 414 or 431 where it is too long, 400 where it holds what no head may, so that nobody waits
         for the rest of it.
     """
-    end = buffer.find(b"\r\n\r\n", max(0, scanned - 3)) + 4
+    end = buffer.find(b"\r\n\r\n", scanned - 3 if scanned > 3 else 0) + 4
     if 4 <= end <= bytes_max:
         return end
     if end < 4 and len(buffer) <= bytes_max:
@@ -170,27 +195,34 @@ def read_request_head(
     return RequestHead(match[1], match[2], fields), end
 
 
-def starts_like_response(buffer: bytes) -> bool:
-    """Whether what a node sent so far can become a status line."""
-    return buffer[:7] == _STATUS_LINE_START[: len(buffer)]
+def read_response_head(
+    buffer: bytes, scanned: int, bytes_max: int, fields_max: int, last: ResponseHead | None
+) -> tuple[ResponseHead, int] | None:
+    """The response head (interim ones too) that `buffer` begins with, and the index behind it; None while it is
+    incomplete.
 
-
-def parse_response_head(head: bytes, fields_max: int) -> ResponseHead:
-    """The response (interim ones too) whose complete head is `head`.
-
+    :param scanned: as `find_head_end` takes it, and `bytes_max` too.
+    :param last: an earlier head: the same bytes need not be read again.
     :raises MalformedError: in every other case; what it says is for a log.
     """
-    lines = head[:-4].split(b"\r\n")
-    status, line, minor = _read_status_line(lines[0])
+    if last is not None and buffer.startswith(last.block):
+        return last, len(last.block)
+    end = find_head_end(buffer, scanned, bytes_max)
+    if not end:
+        if buffer[:7] != _STATUS_LINE_START[: len(buffer)]:
+            raise MalformedError("the node does not speak HTTP")
+        return None
+    lines = buffer[: end - 4].split(b"\r\n")
+    line = _read_status_line(lines[0])
     del lines[0]
     if len(lines) > fields_max:
         raise MalformedError("the response has too many header fields")
     known, rest = sort_response_fields(lines)
-    return ResponseHead(status, line, minor, known, rest)
+    return ResponseHead(buffer[:end], line, known, rest), end
 
 
 @lru_cache(maxsize=64)
-def _read_status_line(line: bytes) -> tuple[int, bytes, int]:
+def _read_status_line(line: bytes) -> StatusLine:
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise MalformedError("the status line is malformed")

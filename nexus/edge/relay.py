@@ -19,7 +19,6 @@ from twisted.logger import Logger
 from nexus.edge import answers
 from nexus.edge.errors import MalformedError
 from nexus.edge.exchange import Exchange
-from nexus.edge.fields import wants_close
 from nexus.edge.forwarding import forwarded_framing, response_trailers
 from nexus.edge.framing import CHUNKED, UNTIL_CLOSE, chunk, last_chunk
 from nexus.edge.relay_request import RequestRelay
@@ -63,7 +62,9 @@ class Relay(RequestRelay):
     ) -> None:
         RequestRelay.__init__(self, context, client, head, disposition, destination)
         config = context.config
-        self._reader = ResponseReader(head.method, config.head_bytes_max, config.headers_max, self._upgrade_key)
+        self._reader = ResponseReader(
+            head.method, config.head_bytes_max, config.headers_max, self._upgrade_key, self._upstream.last_head
+        )
         self._response_framing: int | None = None
         self._may_splice_response = False
         self._response_splice: Splicing | None = None
@@ -176,10 +177,12 @@ class Relay(RequestRelay):
             self._write(pieces)
             self._become_tunnel(head, payload)
             return False
+        if head is not self._upstream.last_head and head.is_worth_keeping:
+            self._upstream.last_head = head
         framing = forwarded_framing(self._head, head, self._reader.framing)
         if framing == UNTIL_CLOSE and head.status != 204:
             self._keep_alive = False
-        if head.status >= 400 and not self._is_request_done and wants_close(head.known):
+        if head.status >= 400 and not self._is_request_done and not head.keeps_alive:
             # It does not want the rest: the client is told, so that it can stop sending (RFC 9112 section 9.6).
             self._keep_alive = False
         if self._awaits_continue or self._context.is_draining:
@@ -346,13 +349,7 @@ class Relay(RequestRelay):
         """Keep the connection for another request, where both ends are at the same place of it (RFC 9112 section
         9.3)."""
         head = self._reader.head
-        if (
-            head is None
-            or head.minor == 0
-            or wants_close(head.known)
-            or self._reader.framing == UNTIL_CLOSE
-            or node.write_blocked
-        ):
+        if head is None or not head.keeps_alive or self._reader.framing == UNTIL_CLOSE or node.write_blocked:
             node.close()
         else:
             self._upstream.give_back(node)

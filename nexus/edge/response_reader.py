@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from nexus.edge.errors import MalformedError
-from nexus.edge.framing import UNTIL_CLOSE, BodyReader, ChunkedBody, LengthBody, body_reader, response_framing
-from nexus.edge.heads import ResponseHead, find_head_end, parse_response_head, starts_like_response
+from nexus.edge.framing import UNTIL_CLOSE, BodyReader, ChunkedBody, LengthBody, body_reader
+from nexus.edge.heads import ResponseHead, read_response_head
 from nexus.edge.upgrade import check_switch
 
 INTERIM_RESPONSES_MAX: Final = 8
@@ -21,6 +21,7 @@ class ResponseReader:
 
     :param method: of the request.
     :param upgrade_key: of a request to change to websocket; None for any other.
+    :param last: a head of the same node's: the same bytes need not be read again.
     :ivar has_begun: whether any byte of it has come.
     :ivar interim: interim heads that have come and nobody has taken yet.
     :ivar head: the final head, once it is there; then `framing` says how its body is framed.
@@ -34,6 +35,7 @@ class ResponseReader:
         "_bytes_max",
         "_fields_max",
         "_interim_count",
+        "_last",
         "_method",
         "_scanned",
         "_upgrade_key",
@@ -46,7 +48,14 @@ class ResponseReader:
         "surplus",
     )
 
-    def __init__(self, method: bytes, bytes_max: int, fields_max: int, upgrade_key: bytes | None) -> None:
+    def __init__(
+        self,
+        method: bytes,
+        bytes_max: int,
+        fields_max: int,
+        upgrade_key: bytes | None,
+        last: ResponseHead | None = None,
+    ) -> None:
         self._method = method
         self._bytes_max = bytes_max
         self._fields_max = fields_max
@@ -55,6 +64,7 @@ class ResponseReader:
         self._interim_count = 0
         self._body: BodyReader | None = None
         self._upgrade_key = upgrade_key
+        self._last = last
         self.has_begun = False
         self.has_switched = False
         self.interim: list[ResponseHead] = []
@@ -106,15 +116,13 @@ class ResponseReader:
     def _read_heads(self, buffer: bytes) -> bytes:
         """Read heads up to the final one; what is behind it."""
         while True:
-            if not starts_like_response(buffer):
-                raise MalformedError("the node does not speak HTTP")
-            end = find_head_end(buffer, self._scanned, self._bytes_max)
-            if not end:
+            found = read_response_head(buffer, self._scanned, self._bytes_max, self._fields_max, self._last)
+            if found is None:
                 self._buffer = buffer
                 self._scanned = len(buffer)
                 return b""
-            head = parse_response_head(buffer[:end], self._fields_max)
-            framing = response_framing(head.known, status=head.status, minor=head.minor, method=self._method)
+            head, end = found
+            framing = head.framing(self._method)
             buffer = buffer[end:]
             self._scanned = 0
             if head.status == 101 and self._upgrade_key is not None:

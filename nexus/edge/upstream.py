@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nexus.config.sections import EdgeConfig
     from nexus.counters import Counters
     from nexus.edge.dial import DialWaiter
+    from nexus.edge.heads import ResponseHead
     from nexus.edge.upstream_queue import Place
     from nexus.model import Address, Route, RouteTarget
 
@@ -154,6 +155,7 @@ class Upstream:
     connections. Beyond them requests wait, first come, first served.
 
     :ivar retired: nothing may be sent there any more.
+    :ivar last_head: of the last response, if it is worth keeping; see `read_response_head`.
     """
 
     __slots__ = (
@@ -165,6 +167,7 @@ class Upstream:
         "_queue",
         "address",
         "generation",
+        "last_head",
         "retired",
     )
 
@@ -173,6 +176,7 @@ class Upstream:
         self.address = address
         self.generation = generation
         self.retired = False
+        self.last_head: ResponseHead | None = None
         self._connections: set[NodeConnection] = set()
         self._idle: list[NodeConnection] = []
         self._dials: set[Dial] = set()

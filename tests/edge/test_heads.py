@@ -9,8 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nexus.edge.errors import MalformedError
 from nexus.edge.fields import Known, Rest, line_name, line_value
-from nexus.edge.framing import response_framing
-from nexus.edge.heads import RequestFields, RequestHead, parse_response_head, read_request_head
+from nexus.edge.heads import RequestFields, RequestHead, ResponseHead, read_request_head, read_response_head
 from nexus.edge.target import origin_form
 from tests.edge.hostile.case import Kind
 from tests.edge.hostile.table import REQUESTS
@@ -125,13 +124,15 @@ class OracleTests(SynchronousTestCase):
         """Status, reason, version and fields."""
         head = write(line, lines)
         try:
-            response = parse_response_head(head, 100)
-            response_framing(response.known, status=response.status, minor=response.minor, method=b"GET")
+            found = read_response_head(head, 0, len(head), 100, None)
+            assert found is not None
+            response, end = found
+            response.framing(b"GET")
         except MalformedError:
             return
         oracle = Oracle()
         parser = HttpResponseParser(oracle)
-        self.feed(parser, head)
+        self.feed(parser, head[:end])
         self.assertEqual(response.status, parser.get_status_code())
         self.assertEqual(response.line, b"HTTP/1.1 %d %b\r\n" % (response.status, oracle.reason))
         self.assertEqual(f"1.{response.minor}", parser.get_http_version())
@@ -205,6 +206,48 @@ class RepetitionTests(SynchronousTestCase):
                     found = read_request_head(data, 0, bytes_max, 5, last)
                     assert found is not None
                     last = found[0].fields
+
+    @settings(max_examples=1000, deadline=None)
+    @given(
+        st.lists(st.tuples(st.sampled_from(STATUS_LINES), LINES), min_size=1, max_size=3),
+        st.lists(st.integers(0, 2), max_size=6),
+        st.sampled_from((b"", b"x", b"\r\n", b"HTTP/1.1 200 OK\r\n\r\n")),
+        st.integers(0, 3),
+    )
+    def test_of_one_node(
+        self,
+        heads: list[tuple[bytes, list[tuple[bytes, bytes, bytes]]]],
+        course: list[int],
+        behind: bytes,
+        missing: int,
+    ) -> None:
+        """So it is with a node's responses, whatever they answer."""
+        last: ResponseHead | None = None
+        for number in course:
+            line, lines = heads[number % len(heads)]
+            other = heads[(number + 1) % len(heads)][1]
+            buffer = write(line, lines) + behind
+            for data in (buffer, buffer[: len(buffer) - missing], write(line, other)):
+                for method in (b"GET", b"HEAD", b"POST"):
+                    alone = self.response_outcome(data, method, None)
+                    self.assertEqual(self.response_outcome(data, method, last), alone)
+                if isinstance(alone, tuple):
+                    found = read_response_head(data, 0, 200, 5, last)
+                    assert found is not None
+                    last = found[0]
+
+    def response_outcome(self, data: bytes, method: bytes, last: ResponseHead | None) -> object:
+        """All that reading a response's head tells."""
+        try:
+            found = read_response_head(data, 0, 200, 5, last)
+            if found is None:
+                return None
+            head, end = found
+            framing = head.framing(method)
+        except MalformedError as error:
+            return str(error)
+        self.assertEqual(data[:end], head.block)
+        return head.status, head.line, head.minor, head.known, head.rest, head.keeps_alive, framing, end
 
     def outcome(self, data: bytes, bytes_max: int, last: RequestFields | None) -> object:
         """All that reading tells."""
