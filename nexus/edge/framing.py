@@ -2,12 +2,14 @@
 Pure.
 
 A reader is fed what arrives and gives back payload. `done` says that the body is complete; `surplus` holds what came
-behind it.
+behind it. `has_more` says that it has not read all that it was fed: a peer may send 40,000 chunks in 256 KiB, and
+others want a turn before all of them are read; feeding nothing reads on.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Protocol
 
 from nexus.edge.errors import MalformedError
@@ -21,12 +23,17 @@ UNTIL_CLOSE: Final = -2
 
 CHUNK_LINE_BYTES_MAX: Final = 256
 CHUNK_EXTENSIONS_BYTES_MAX: Final = 4096
+CHUNKS_PER_TURN_MAX: Final = 2048
+"""How many chunks are read before others have their turn: some 1 ms, and 3 where they are written strangely."""
+
 TRAILERS_BYTES_MAX: Final = 16 * 1024
 TRAILERS_MAX: Final = 100
 _LENGTH_MAX: Final = 2**63 - 1
 _LENGTH_DIGITS_MAX: Final = 19
 
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})([\t ]*;[\t\x20-\x7e\x80-\xff]*)?")
+_PLAIN_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_PLAIN_SIZE_BYTES_MAX: Final = 8
 _PARTIAL_CHUNK_LINE: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:\r?|[\t ]+|[\t ]*;[\t\x20-\x7e\x80-\xff]*\r?))?")
 _NEVER_IN_TRAILERS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 
@@ -36,6 +43,10 @@ class BodyReader(Protocol):
 
     done: bool
     surplus: bytes
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a part of what it was fed is still to be read."""
 
     def feed(self, data: bytes) -> bytes:
         """The payload in `data`.
@@ -48,6 +59,8 @@ class LengthBody:
     """A body of known length: its bytes pass as they are."""
 
     __slots__ = ("done", "remaining", "surplus")
+
+    has_more = False
 
     def __init__(self, length: int) -> None:
         self.remaining = length
@@ -76,6 +89,8 @@ class CloseBody:
 
     __slots__ = ("done", "surplus")
 
+    has_more = False
+
     def __init__(self) -> None:
         self.done = False
         self.surplus = b""
@@ -99,6 +114,7 @@ class ChunkedBody:
         "_pending",
         "_remaining",
         "done",
+        "has_more",
         "surplus",
         "trailers",
     )
@@ -109,6 +125,7 @@ class ChunkedBody:
         self._in_data = False
         self._in_trailers = False
         self._extension_bytes = 0
+        self.has_more = False
         self.done = False
         self.surplus = b""
         self.trailers: list[tuple[bytes, bytes]] = []
@@ -118,9 +135,16 @@ class ChunkedBody:
         if self._pending:
             data = self._pending + data
             self._pending = b""
+        self.has_more = False
         payload: list[bytes] = []
         position = 0
         while not self.done:
+            if not (self._in_data or self._in_trailers):
+                position = _take_whole_chunks(data, position, payload)
+            if len(payload) >= CHUNKS_PER_TURN_MAX and position < len(data):
+                self.has_more = True
+                self._pending = data[position:]
+                break
             if self._in_data:
                 taken = data[position : position + self._remaining]
                 self._remaining -= len(taken)
@@ -187,6 +211,26 @@ class ChunkedBody:
             raise MalformedError("there are too many trailers", 431)
         self.done = True
         return end + 4
+
+
+def _take_whole_chunks(data: bytes, position: int, payload: list[bytes]) -> int:
+    """Add to `payload` the chunks, from `position` on, that are there as a whole and written as most are: the position
+    behind them. Whatever else it meets, it leaves."""
+    while len(payload) < CHUNKS_PER_TURN_MAX:
+        line_end = data.find(b"\r\n", position, position + _PLAIN_SIZE_BYTES_MAX + 2)
+        size = 0 if line_end < 0 else _plain_size(data[position:line_end])
+        end = line_end + 2 + size
+        if not size or data[end : end + 2] != b"\r\n":
+            break
+        payload.append(data[line_end + 2 : end])
+        position = end + 2
+    return position
+
+
+@lru_cache(maxsize=4096)
+def _plain_size(line: bytes) -> int:
+    """The size that a chunk's line says and nothing else; 0 for any other line, and for the last chunk's."""
+    return int(line, 16) if _PLAIN_SIZE.fullmatch(line) is not None else 0
 
 
 def body_reader(framing: int) -> BodyReader:

@@ -103,11 +103,25 @@ class Relay(RequestRelay):
             self._complete_response()
         else:
             self._write(pieces)
-            node = self._node
-            if node is not None:
-                node.timer.touch()
-                if self._may_splice_response:
-                    self._splice_response(node)
+            if self._node is not None:
+                self._await_response(self._node)
+
+    def _await_response(self, node: NodeConnection) -> None:
+        node.timer.touch()
+        if self._may_splice_response:
+            self._splice_response(node)
+        elif self._reader.has_more:
+            node.set_reading(False)
+            self._context.clock.callLater(0, self._read_on)
+
+    def _read_on(self) -> None:
+        """Others have had their turn: go on with what the node has sent, if the client takes it."""
+        node = self._node
+        if node is None or self._client.write_blocked or not self._reader.has_more:
+            return
+        self.response_received(b"")
+        if self._node is node and not (self._reader.has_more or self._client.write_blocked):
+            node.set_reading(True)
 
     def node_ended(self) -> None:
         """The node has closed its half: it sends no more, and may yet take the rest of the request."""
@@ -274,6 +288,8 @@ class Relay(RequestRelay):
         if self._node is not None:
             if self._may_splice_response:
                 self._splice_response(self._node)
+            elif self._reader.has_more:
+                self._context.clock.callLater(0, self._read_on)
             elif self._response_splice is None:
                 self._node.set_reading(True)
             self._watch_node()

@@ -169,6 +169,18 @@ class RequestRelay(Exchange):
             self._go_on()
         elif self._body_progressed(len(payload)) and self._may_splice_request:
             self._splice_request(node)
+        if self._body.has_more and self._node is node:
+            self._client.hold_body(True)
+            self._context.clock.callLater(0, self._forward_on)
+
+    def _forward_on(self) -> None:
+        """Others have had their turn: go on with what the client has sent, if the node takes it."""
+        node = self._node
+        if node is None or node.write_blocked or not self._body.has_more:
+            return
+        self.request_received(b"")
+        if self._node is node and not (self._is_request_done or self._body.has_more or node.write_blocked):
+            self._client.hold_body(False)
 
     def _body_progressed(self, count: int) -> bool:
         """`count` bytes more of the body have come, and it goes on; False where they were so few that it does not."""
@@ -222,6 +234,8 @@ class RequestRelay(Exchange):
         if not self._is_request_done:
             if self._may_splice_request and self._node is not None:
                 self._splice_request(self._node)
+            elif self._body.has_more:
+                self._context.clock.callLater(0, self._forward_on)
             elif self._request_splice is None:
                 self._client.hold_body(False)
             self._watch_client()

@@ -26,6 +26,7 @@ class ResponseReader:
     :ivar interim: interim heads that have come and nobody has taken yet.
     :ivar head: the final head, once it is there; then `framing` says how its body is framed.
     :ivar has_switched: the head is a 101 that was asked for, and what comes behind it is no HTTP.
+    :ivar has_more: whether a part of what it was fed is still to be read; see `framing`.
     :ivar done: whether it is complete; `surplus` is then what came behind it.
     """
 
@@ -42,6 +43,7 @@ class ResponseReader:
         "done",
         "framing",
         "has_begun",
+        "has_more",
         "has_switched",
         "head",
         "interim",
@@ -70,6 +72,7 @@ class ResponseReader:
         self.interim: list[ResponseHead] = []
         self.head: ResponseHead | None = None
         self.framing = 0
+        self.has_more = False
         self.done = False
         self.surplus = b""
 
@@ -102,6 +105,7 @@ class ResponseReader:
             if body is None:
                 return b""
         payload = body.feed(data)
+        self.has_more = body.has_more
         if body.done:
             self.done = True
             self.surplus = body.surplus
