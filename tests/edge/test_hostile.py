@@ -135,6 +135,9 @@ def check_request(tests: TableTestCase, case: RequestCase, pieces: list[bytes]) 
         final = [message for message in responses if message.status >= 200]
         tests.assertEqual([message.status for message in final], list(case.statuses), tests.title)
         tests.assertTrue(all(message.complete for message in final), tests.title)
+        bodies = [message.body for message in final if message.status == 200]
+        targets = [message.target if message.line[0] != b"HEAD" else b"" for message in whole]
+        tests.assertEqual(bodies, targets, f"{tests.title}: not in their order")
         tests.assertTrue(all(message.values(b"date") for message in final), tests.title)
         if case.statuses[-1] in CLOSING:
             tests.assertEqual(final[-1].values(b"connection"), [b"close"], tests.title)

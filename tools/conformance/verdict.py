@@ -119,7 +119,7 @@ def _judge_request(case: RequestCase, seen: Observation) -> Verdict:
     if not statuses and seen.client_end == "open":
         return Verdict(outcome="waits", detail="", rank=Rank.STOPPED, passes=False, matches=False)
     own = refused or statuses[whole:]
-    if own and int(own[-1]) < 300:
+    if own and int(own[-1]) < 400:
         return Verdict(outcome="answered", detail=str(own[-1]), rank=Rank.STOPPED, passes=False, matches=matches)
     return Verdict(outcome="refused", detail=said, rank=Rank.STOPPED, passes=False, matches=matches)
 

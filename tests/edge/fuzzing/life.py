@@ -248,7 +248,14 @@ class Life(MemoryEdge):
         number = self.random.randrange(1, 6)
         running = self.random.random() < 0.7
         self.story.append(f"{name} is at {number}, {running}")
-        self.publish(name, host=self._host(name, number), container_id=f"c{number}", running=running)
+        before = self.registry.route(name)
+        after = self.publish(name, host=self._host(name, number), container_id=f"c{number}", running=running)
+        if before is None or before.generation == after.generation:
+            return
+        for target in before.targets:
+            for address in filter(None, (target.api, target.gateway)):
+                if not all(peer.is_aborted or peer.is_lost for peer in self.network.node(address).connections):
+                    raise ViolationError(f"something is still open to {address}, which is no longer {name}'s")
 
     def _dials_change(self) -> None:
         self.story.append("dials change")

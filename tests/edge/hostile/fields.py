@@ -51,6 +51,7 @@ VALUES = [
         refused(f"0x{byte:02x} in a value", "RFC 9110 5.5", get(b"X: a" + bytes([byte]) + b"b"), must=False)
         for byte in (0x01, 0x02, 0x07, 0x08, 0x0B, 0x0C, 0x0E, 0x1B, 0x1F, 0x7F)
     ],
+    refused("CR before a CRLF that ends a value", "CVE-2023-37276", get(b"X: a\r\rY: b")),
     refused("NUL for a value", "RFC 9110 5.5", get(b"X: \x00")),
     refused("bare CR before an injected field", "CVE-2023-30589", get(b"X: a\rTransfer-Encoding: chunked")),
     refused("bare CR at a value's end", "RFC 9112 2.2", get(b"X: a\r")),

@@ -51,7 +51,7 @@ LENGTHS = [
     _length("vertical tab before a length", "RFC 9110 5.5", b"\x0b5"),
     _length("form feed behind a length", "RFC 9110 5.5", b"5\x0c"),
     _length("non-breaking space behind a length", "RFC 9110 8.6", b"5\xa0"),
-    _length("underscore in a length", "lenient int()", b"1_0", b"hellohello"),
+    _length("underscore in a length", "CVE-2023-47627", b"1_0", b"hellohello"),
     _length("non-ASCII digits", "lenient int()", "\u0665".encode()),
     _length("length of 5,000 digits", "Twisted's ValueError", b"1" * 5000, b""),
     _length("length of 5,000 zeros", "Twisted's ValueError", b"0" * 5000, b""),

@@ -117,6 +117,16 @@ OTHER_PROTOCOLS = [
         "RFC 9113 3.4",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
     ),
+    refused(
+        "h2 preface and SETTINGS",
+        "CVE-2019-9515",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00" * 100,
+    ),
+    refused(
+        "h2 preface and resets",
+        "CVE-2019-9514",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08" * 100,
+    ),
     refused("h2 preface with fields", "CVE-2023-44487", line(b"PRI * HTTP/2.0")),
     refused("h2 frame without the preface", "CVE-2019-9512", b"\x00\x00\x08\x06\x00\x00\x00\x00\x00ping-me!"),
     refused("PRI in HTTP/1.1", "RFC 9113 3.4", line(b"PRI * HTTP/1.1")),

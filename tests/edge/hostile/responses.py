@@ -72,6 +72,13 @@ STATUS_LINES = [
 ]
 
 RESPONSE_FIELDS = [
+    delivered(
+        "redirect elsewhere, which is the client's to follow",
+        "CVE-2022-21712",
+        b"HTTP/1.1 301 x\r\nLocation: http://example.com/\r\nContent-Length: 2\r\n\r\nok",
+        rb"^Location: http://example.com/",
+        status=301,
+    ),
     _field("space before the colon", "RFC 9112 5.1", b"A : b", must=False),
     _field("no colon", "RFC 9112 5", b"Ab"),
     _field("empty name", "RFC 9112 5", b": b"),

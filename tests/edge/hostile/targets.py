@@ -35,7 +35,7 @@ CHARACTERS = [
     refused("bare LF in the target", "CVE-2019-12387", _get(b"/a\nb")),
     _as_is("dots that climb", "RFC 3986 3.3", b"/a/../b"),
     _as_is("encoded dots", "RFC 3986 2.3", b"/a/%2e%2E/b"),
-    _as_is("encoded slash", "RFC 3986 2.2", b"/a%2fb%2Fc"),
+    _as_is("encoded slash", "CVE-2025-66490", b"/a%2fb%2Fc"),
     _as_is("encoded CRLF", "RFC 3986 2.1", b"/a%0d%0aSet-Cookie:%20b"),
     _as_is("broken escape", "RFC 3986 2.1", b"/a%zz%"),
     _as_is("several slashes", "RFC 3986 3.3", b"/a//b///"),
@@ -53,6 +53,12 @@ CHARACTERS = [
 ]
 
 FORMS = [
+    chosen(
+        "markup where a redirect could repeat it",
+        "CVE-2024-41810",
+        b'GET /network/demo/gateway/"><script>x</script> HTTP/1.1\r\nHost: localhost\r\n\r\n',
+        307,
+    ),
     refused("relative target", "RFC 9112 3.2", _get(b"a")),
     refused("query for a target", "RFC 9112 3.2", _get(b"?a")),
     refused("dot for a target", "RFC 9112 3.2", _get(b".")),
