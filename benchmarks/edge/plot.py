@@ -12,6 +12,7 @@ from benchmarks.edge.titles import PROXIES, TITLES
 
 SCENARIOS: Final = (
     "small",
+    "paced",
     "varied",
     "jwt",
     "jwt_varied",
@@ -80,7 +81,9 @@ def duration(microseconds: float) -> str:
     if microseconds < 1000:
         return f"{microseconds:.0f} µs"
     milliseconds = microseconds / 1000
-    return f"{milliseconds:.2g} ms" if milliseconds < 100 else f"{milliseconds:.0f} ms"
+    if milliseconds < 1000:
+        return f"{milliseconds:.2g} ms" if milliseconds < 100 else f"{milliseconds:.0f} ms"
+    return f"{milliseconds / 1000:.1f} s"
 
 
 def groups(results: Results) -> list[Group]:
@@ -125,7 +128,7 @@ def _draw_frame(axes: Any, shown: list[Group], last: float) -> None:
     axes.set_xscale("log", base=2)
     multiples = [bar.multiple for group in shown for bar in group.bars] or [1.0]
     # Room for labels on both sides.
-    axes.set_xlim(min(0.25, *multiples) / 2.4, max(4.0, *multiples) * 3.2)
+    axes.set_xlim(min(0.25, *multiples) / 5.5, max(4.0, *multiples) * 4)
     axes.set_ylim(last + 1, -1.8)
     ticks = [2.0**power for power in range(-3, 6) if axes.get_xlim()[0] < 2.0**power < axes.get_xlim()[1]]
     axes.set_xticks(ticks, [f"{tick:g}{TIMES}" for tick in ticks])
@@ -143,7 +146,15 @@ def _draw_frame(axes: Any, shown: list[Group], last: float) -> None:
     axes.axvline(1, color=_INK, linewidth=1.2)
     axes.set_title("CPU time of each request, as a multiple of HAProxy's", loc="left", fontsize=11.5, fontweight="bold")
     axes.plot([], [], label="Nexus's target", **_TARGET)
-    axes.legend(loc="lower right", frameon=False, handletextpad=0.2, fontsize=8, labelcolor=_PALE)
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1.01),
+        borderpad=0,
+        frameon=False,
+        handletextpad=0.2,
+        fontsize=8,
+        labelcolor=_PALE,
+    )
     left, right = axes.get_xlim()
     for edge, text, alignment in ((left, "◂ less than HAProxy", "left"), (right, "more than HAProxy ▸", "right")):
         axes.text(edge, -1.3, text, ha=alignment, va="center", color=_PALE, fontsize=8)

@@ -99,4 +99,5 @@ class PictureTests(SynchronousTestCase):
 
     def test_durations(self) -> None:
         """Times have the unit that suits them."""
-        self.assertEqual([plot.duration(us) for us in (59.4, 1180.0, 137_500.0)], ["59 µs", "1.2 ms", "138 ms"])
+        told = [plot.duration(us) for us in (59.4, 1180.0, 137_500.0, 1_435_000.0)]
+        self.assertEqual(told, ["59 µs", "1.2 ms", "138 ms", "1.4 s"])
