@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from twisted.logger import formatEvent
+from twisted.trial.unittest import SynchronousTestCase
 
 from nexus.edge.access_log import PATH_BYTES_MAX
+from nexus.edge.timeouts import Phase
 from tests.edge.fakes import CHUNKED_HEAD, NODE_BEARER, OK_EMPTY, EdgeTestCase
 
 
@@ -142,3 +147,19 @@ class SilentTests(EdgeTestCase):
         self.gateway().last.send(OK_EMPTY)
         self.assertEqual(self.access_events, [])
         self.assertEqual(self.edge.counters.ended, {"complete": 1})
+
+
+class WordsTests(SynchronousTestCase):
+    """What the documentation says of how requests end."""
+
+    def test_all_of_them(self) -> None:
+        """It has every timeout that can end a request, and no word that the edge does not know."""
+        root = Path(__file__).resolve().parents[2]
+        table = (root / "docs/access-log.md").read_text()
+        rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+        told = {word for row in rows for word in re.findall(r"`(\w+)`", row)}
+        # These end connections that have no request under way.
+        others = {Phase.KEEP_ALIVE, Phase.LINGER, Phase.CLOSE, Phase.LOOK}
+        self.assertEqual({phase.value for phase in Phase if phase not in others} - told, set())
+        sources = "".join(path.read_text() for path in sorted((root / "nexus/edge").glob("*.py")))
+        self.assertEqual({word for word in told if f'"{word}"' not in sources}, set())
