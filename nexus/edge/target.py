@@ -162,7 +162,8 @@ def resolve(target: bytes, authority: bytes, domain: str) -> Target | Redirect |
         if _LABEL.fullmatch(network) is None:
             return None
         host = b"%b.gateway.%b%b" % (match[2], domain.encode("ascii"), site.port)
-        return Redirect(network, b"http://%b%b%b" % (host, match[4] or b"/", query))
+        # Without a scheme: the client keeps its own, which a proxy before us may have changed (RFC 3986 section 4.2).
+        return Redirect(network, b"//%b%b%b" % (host, match[4] or b"/", query))
     if _LABEL.fullmatch(network) is None:
         network = ""  # which is nobody's name either, and brings nothing that a stranger wrote into the log
     if feature is Feature.API:

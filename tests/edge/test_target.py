@@ -103,11 +103,11 @@ class PathFormTests(SynchronousTestCase):
         """On the bare domain the gateway answers at its own host, with query and port."""
         self.assertEqual(
             resolve(b"/network/demo/gateway/ipfs/x?y=z", b"localhost:8080", "localhost"),
-            Redirect("demo", b"http://demo.gateway.localhost:8080/ipfs/x?y=z"),
+            Redirect("demo", b"//demo.gateway.localhost:8080/ipfs/x?y=z"),
         )
         self.assertEqual(
             resolve(b"/networks/demo/gateway", b"LOCALHOST.", "localhost"),
-            Redirect("demo", b"http://demo.gateway.localhost/"),
+            Redirect("demo", b"//demo.gateway.localhost/"),
         )
 
     def test_nothing_there(self) -> None:
@@ -157,7 +157,7 @@ class RoutedTests(EdgeTestCase):
         """307 to the gateway's host."""
         client = self.ask(b"GET /network/demo/gateway/ipfs/x?y HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")
         status, fields, _ = parse_response(client.received)
-        self.assertEqual((status, fields[b"location"]), (307, [b"http://demo.gateway.localhost:8080/ipfs/x?y"]))
+        self.assertEqual((status, fields[b"location"]), (307, [b"//demo.gateway.localhost:8080/ipfs/x?y"]))
         self.assertTrue(client.is_open)
 
     def test_location_is_prefixed(self) -> None:
