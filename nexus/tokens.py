@@ -26,6 +26,9 @@ HMAC_ALGORITHMS: Final = frozenset({"HS256", "HS512"})
 
 TOKEN_BYTES_MAX: Final = 8192
 
+Verified = tuple[str, float]
+"""A user, and until when a token speaks for them, in seconds since the epoch."""
+
 
 class InvalidTokenError(NexusError):
     """A token that proves nothing. The message says why, and quotes nothing of the token."""
@@ -67,11 +70,22 @@ class TokenVerifier:
         self._user_claim = config.user_claim
         self._leeway_s = config.leeway_s
         self._clock = clock
-        self._cache: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+        self._cache: OrderedDict[bytes, Verified] = OrderedDict()
         self._cache_max = cache_max
 
     def verify(self, token: bytes) -> str:
         """The user that `token` speaks for.
+
+        :raises InvalidTokenError: whenever it does not verify, whatever is wrong with it.
+        """
+        return self.examine(token)[0]
+
+    def is_good(self, verified: Verified) -> bool:
+        """Whether a token that was verified has not expired."""
+        return self._clock() < verified[1]
+
+    def examine(self, token: bytes) -> Verified:
+        """As `verify`, with the time until which that holds.
 
         :raises InvalidTokenError: whenever it does not verify, whatever is wrong with it.
         """
@@ -85,14 +99,14 @@ class TokenVerifier:
             self._cache[digest] = known
             if len(self._cache) > self._cache_max:
                 self._cache.popitem(last=False)
-            return known[0]
+            return known
         if self._clock() >= known[1]:
             del self._cache[digest]
             raise InvalidTokenError("the token has expired")
         self._cache.move_to_end(digest)
-        return known[0]
+        return known
 
-    def _verify_afresh(self, token: bytes) -> tuple[str, float]:
+    def _verify_afresh(self, token: bytes) -> Verified:
         try:
             algorithm = jwt.get_unverified_header(token).get("alg")
             key = self._keys.get(algorithm) if isinstance(algorithm, str) else None

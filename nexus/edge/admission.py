@@ -21,8 +21,8 @@ from nexus.model import Feature
 from nexus.tokens import InvalidTokenError
 
 if TYPE_CHECKING:
-    from nexus.edge.fields import Known, Pairs
-    from nexus.edge.heads import RequestHead
+    from nexus.edge.fields import Pairs
+    from nexus.edge.heads import RequestFields, RequestHead
     from nexus.edge.status_page import Document
     from nexus.model import Route, RouteTarget
     from nexus.registry import Registry
@@ -174,7 +174,7 @@ class Admission:
             if listed:
                 disposition.response_fields = cors.response_fields(origin)
             is_foreign = not listed
-        disposition.user = user = self._user(known)
+        disposition.user = user = self._user(head.fields)
         decision = decide(_API, route, user)
         if decision is not _ALLOW and decision in (Decision.UNAUTHENTICATED, Decision.FORBIDDEN):
             disposition.answer = REFUSALS[decision]
@@ -194,7 +194,7 @@ class Admission:
     def _decide_status(
         self, head: RequestHead, feature: Feature, route: Route | None, disposition: Disposition
     ) -> None:
-        disposition.user = self._user(head.known)
+        disposition.user = self._user(head.fields)
         decision = decide(feature, route, disposition.user)
         disposition.answer = REFUSALS.get(decision)
         if disposition.answer is not None:
@@ -206,15 +206,19 @@ class Admission:
         elif decision is Decision.ALLOW_PUBLIC and route is not None:
             disposition.document = public_document(route)
 
-    def _user(self, known: Known) -> str | None:
+    def _user(self, fields: RequestFields) -> str | None:
         """Who the one bearer token speaks for (RFC 6750 section 2.1); None where there is no good one."""
-        values = known.get(b"authorization")
+        verified = fields.verified
+        if verified is not None and self._verifier.is_good(verified):
+            return verified[0]
+        values = fields.known.get(b"authorization")
         if values is None or len(values) != 1 or values[0][:7].lower() != b"bearer ":
             return None
         try:
-            return self._verifier.verify(values[0][7:].strip(b" "))
+            verified = fields.verified = self._verifier.examine(values[0][7:].strip(b" "))
         except InvalidTokenError:
             return None
+        return verified[0]
 
 
 def _ends_here(head: RequestHead, disposition: Disposition) -> bool:

@@ -188,9 +188,11 @@ def sanitised_trailers(trailers: Pairs, nominated: Iterable[bytes], *, drop_cors
 
 def announced_trailers(known: Known) -> bytes:
     """The Trailer field's names that may pass, as its value; empty where there are none (RFC 9110 section 6.6.2)."""
-    values = known.get(b"trailer")
-    if values is None:
-        return b""
+    return _announced(known[b"trailer"]) if b"trailer" in known else b""
+
+
+@lru_cache(maxsize=64)
+def _announced(values: tuple[bytes, ...]) -> bytes:
     names = [member.strip(b" \t") for value in values for member in value.split(b",")]
     return b", ".join(
         name for name, _ in sanitised_trailers([(name, b"") for name in names if name], [], drop_cors=False)

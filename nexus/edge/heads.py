@@ -12,18 +12,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from nexus.edge.errors import MalformedError
-from nexus.edge.fields import sort_request_fields, sort_response_fields, wants_close
+from nexus.edge.fields import CORS_LINES, sort_request_fields, sort_response_fields, wants_close
 from nexus.edge.framing import request_framing, response_framing
 from nexus.edge.target import authority_of
 
 if TYPE_CHECKING:
     from nexus.edge.fields import Known, Rest
+    from nexus.tokens import Verified
 
 LEADING_EMPTY_LINES_MAX: Final = 2
 """Empty lines before a request line that are overlooked (RFC 9112 section 2.2)."""
 
 REPEATED_BYTES_MAX: Final = 2048
 """Of what is kept to be recognised: idle connections are many, and have little room."""
+
+REPEATED_LINES_MAX: Final = 32
 
 _VERSION: Final = b" HTTP/1.1"
 _METHOD_AND_TARGET: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([\x21\x22\x24-\x7e]++)")
@@ -49,9 +52,10 @@ class RequestFields:
     :ivar framing: of the request's body (see `framing`); set by `interpret`, as the following.
     :ivar authority: the one Host.
     :ivar keeps_alive: whether the client lets the connection go on after this request (RFC 9112 section 9.3).
+    :ivar verified: the token among the fields, once it is verified.
     """
 
-    __slots__ = ("authority", "block", "framing", "keeps_alive", "known", "minor", "rest")
+    __slots__ = ("authority", "block", "framing", "keeps_alive", "known", "minor", "rest", "verified")
 
     def __init__(self, block: bytes, minor: int, known: Known, rest: Rest) -> None:
         self.block = block
@@ -61,6 +65,7 @@ class RequestFields:
         self.framing = 0
         self.authority = b""
         self.keeps_alive = False
+        self.verified: Verified | None = None
 
     def interpret(self) -> None:
         """Learn from the fields what every request is treated by.
@@ -74,7 +79,7 @@ class RequestFields:
     @property
     def is_worth_keeping(self) -> bool:
         """Whether it may stay in memory for as long as a connection is idle."""
-        return len(self.block) <= REPEATED_BYTES_MAX
+        return len(self.block) <= REPEATED_BYTES_MAX and len(self.rest) + len(self.known) <= REPEATED_LINES_MAX
 
 
 class RequestHead:
@@ -106,7 +111,7 @@ class ResponseHead:
     :ivar keeps_alive: whether the node lets the connection go on after this response (RFC 9112 section 9.3).
     """
 
-    __slots__ = ("_framing", "block", "keeps_alive", "known", "line", "minor", "rest", "status")
+    __slots__ = ("_framing", "_rest_for_rpc", "block", "keeps_alive", "known", "line", "minor", "rest", "status")
 
     def __init__(self, block: bytes, line: StatusLine, known: Known, rest: Rest) -> None:
         self.block = block
@@ -115,6 +120,15 @@ class ResponseHead:
         self.rest = rest
         self.keeps_alive = self.minor == 1 and not wants_close(known)
         self._framing: int | None = None
+        self._rest_for_rpc: Rest | None = None
+
+    @property
+    def rest_for_rpc(self) -> Rest:
+        """The rest without what a node's RPC says about other origins."""
+        if self._rest_for_rpc is None:
+            cors = self.known.get(CORS_LINES, ())
+            self._rest_for_rpc = [line for line in self.rest if line not in cors] if cors else self.rest
+        return self._rest_for_rpc
 
     def framing(self, method: bytes) -> int:
         """Of its body, as the answer to `method`; see `response_framing`."""
@@ -127,7 +141,7 @@ class ResponseHead:
     @property
     def is_worth_keeping(self) -> bool:
         """Whether it may stay in memory, to be recognised."""
-        return len(self.block) <= REPEATED_BYTES_MAX
+        return len(self.block) <= REPEATED_BYTES_MAX and len(self.rest) <= REPEATED_LINES_MAX
 
 
 def find_head_end(buffer: bytes, scanned: int, bytes_max: int) -> int:

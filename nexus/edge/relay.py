@@ -47,6 +47,10 @@ _FIRST_BYTE: Final = Phase.FIRST_BYTE
 _NODE_IDLE: Final = Phase.NODE_IDLE
 
 
+JOINED_BYTES_MAX: Final = 4096
+"""Payload that is copied behind a head, or into a chunk: cheaper than a write of several pieces."""
+
+
 class Relay(RequestRelay):
     """Serves one request by a node: to the request's way (`RequestRelay`) it adds the response's, and how both end."""
 
@@ -99,10 +103,10 @@ class Relay(RequestRelay):
         if reader.done:
             if self._response_framing == CHUNKED:
                 self._end_body(pieces)
-            self._write(pieces)
+            self._write(pieces, len(payload))
             self._complete_response()
         else:
-            self._write(pieces)
+            self._write(pieces, len(payload))
             if self._node is not None:
                 self._await_response(self._node)
 
@@ -228,11 +232,11 @@ class Relay(RequestRelay):
         else:
             self._watch_node()
 
-    def _write(self, pieces: list[bytes]) -> None:
-        if len(pieces) == 1:
-            self._client.transport.write(pieces[0])
-        elif pieces:
+    def _write(self, pieces: list[bytes], payload_bytes: int = 0) -> None:
+        if payload_bytes > JOINED_BYTES_MAX:
             self._client.transport.writeSequence(pieces)
+        elif pieces:
+            self._client.transport.write(b"".join(pieces))
 
     # A large body, which passes without us.
 

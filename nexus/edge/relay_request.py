@@ -194,7 +194,7 @@ class RequestRelay(Exchange):
         node.exchange = self
         self._node = node
         client = self._client
-        own_lines = client.own_lines
+        own_lines = client.own_lines + self._upstream.own_lines
         if self._upgrade_key is not None:
             own_lines += upgrade_lines(self._head)
         node.transport.write(request_head(self._head, self._disposition, own_lines, client.forwarded_host))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from nexus.edge.cors import VARY_ORIGIN
 from nexus.edge.fields import (
-    CORS_LINES,
     Rest,
     accepts_trailers,
     announced_trailers,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from nexus.edge.admission import Disposition
     from nexus.edge.heads import RequestHead, ResponseHead
+    from nexus.model import RouteTarget
 
 _OUR_USER_AGENT: Final = b"User-Agent: nexus\r\n"
 _API: Final = Feature.API
@@ -44,17 +44,24 @@ def own_request_lines(pseudonym: bytes, hops: bytes, scheme: bytes) -> bytes:
     )
 
 
+def own_node_lines(target: RouteTarget, feature: Feature) -> bytes:
+    """What every request to `feature` of one node carries: the bearer that its RPC wants."""
+    if feature is not _API or target.rpc_bearer is None:
+        return b""
+    return b"Authorization: Bearer %b\r\n" % target.rpc_bearer.reveal().encode("ascii")
+
+
 def request_head(head: RequestHead, disposition: Disposition, own_lines: bytes, forwarded_host: bytes = b"") -> bytes:
     """The head that goes to the node: HTTP/1.1 whatever the client speaks, and the same framing.
 
-    :param own_lines: of `own_request_lines`.
+    :param own_lines: of `own_request_lines`, and of `own_node_lines`.
     :param forwarded_host: what X-Forwarded-Host says; empty for the request's Host.
     """
     known = head.known
     framing = head.fields.framing
     authority = disposition.authority
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, disposition.path, authority)]
-    lines += head.rest if disposition.feature is not _API else _rpc_lines(head, disposition)
+    lines += head.rest if disposition.feature is not _API else _rpc_lines(head)
     if framing == CHUNKED:
         lines.append(b"Transfer-Encoding: chunked\r\n")
         announced = announced_trailers(known)
@@ -74,9 +81,8 @@ def request_head(head: RequestHead, disposition: Disposition, own_lines: bytes, 
     return b"".join(lines)
 
 
-def _rpc_lines(head: RequestHead, disposition: Disposition) -> Rest:
-    """For Kubo's RPC: no cookies; the node's own bearer; nothing that makes Kubo take the client for a foreign
-    browser."""
+def _rpc_lines(head: RequestHead) -> Rest:
+    """For Kubo's RPC: no cookies, and nothing that makes Kubo take the client for a foreign browser."""
     known = head.known
     rest = head.rest
     if b"cookie" in known:
@@ -84,8 +90,7 @@ def _rpc_lines(head: RequestHead, disposition: Disposition) -> Rest:
     if b"user-agent" in known and known[b"user-agent"][0].startswith(b"Mozilla"):
         rest = [line for line in rest if line_name(line) != b"user-agent"]
         rest.append(_OUR_USER_AGENT)
-    bearer = None if disposition.destination is None else disposition.destination[2].rpc_bearer
-    return rest if bearer is None else [*rest, b"Authorization: Bearer %b\r\n" % bearer.reveal().encode("ascii")]
+    return rest
 
 
 def interim_head(head: ResponseHead) -> bytes:
@@ -108,9 +113,7 @@ def response_head(
     :param close: whether the connection closes behind this response.
     """
     known = head.known
-    rest = head.rest
-    if disposition.feature is _API and CORS_LINES in known:
-        rest = [line for line in rest if line not in known[CORS_LINES]]
+    rest = head.rest_for_rpc if disposition.feature is _API else head.rest
     if disposition.prefix and b"location" in known:
         rest = [_prefixed_location_line(line, disposition) for line in rest]
     lines = [head.line, *rest]

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from nexus.edge.dial import Dial
 from nexus.edge.node_connection import NodeConnection
+from nexus.edge.rewrite import own_node_lines
 from nexus.edge.upstream_queue import UpstreamQueue
 from nexus.interfaces import IRouteObserver
 from nexus.model import Feature
@@ -75,7 +76,7 @@ class UpstreamPool:
         address = node.address(feature)
         if address is None:
             raise ValueError(f"{route.network} has no {feature}, and nobody should have been let in")
-        upstream = self._upstreams[key] = Upstream(self, address, route.generation)
+        upstream = self._upstreams[key] = Upstream(self, address, route.generation, own_node_lines(node, feature))
         if len(self._upstreams) > self.config.upstreams_max:
             self._evict()
         return upstream
@@ -155,6 +156,7 @@ class Upstream:
     connections. Beyond them requests wait, first come, first served.
 
     :ivar retired: nothing may be sent there any more.
+    :ivar own_lines: what every request that goes there carries.
     :ivar last_head: of the last response, if it is worth keeping; see `read_response_head`.
     """
 
@@ -168,11 +170,13 @@ class Upstream:
         "address",
         "generation",
         "last_head",
+        "own_lines",
         "retired",
     )
 
-    def __init__(self, pool: UpstreamPool, address: Address, generation: int) -> None:
+    def __init__(self, pool: UpstreamPool, address: Address, generation: int, own_lines: bytes) -> None:
         self._pool = pool
+        self.own_lines = own_lines
         self.address = address
         self.generation = generation
         self.retired = False

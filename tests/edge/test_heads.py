@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from nexus.edge.client_connection import ClientConnection
 from nexus.edge.errors import MalformedError
 from nexus.edge.fields import Known, Rest, line_name, line_value
-from nexus.edge.heads import RequestFields, RequestHead, ResponseHead, read_request_head, read_response_head
+from nexus.edge.heads import (
+    REPEATED_BYTES_MAX,
+    REPEATED_LINES_MAX,
+    RequestFields,
+    RequestHead,
+    ResponseHead,
+    read_request_head,
+    read_response_head,
+)
 from nexus.edge.target import origin_form
+from tests.edge.fakes import OK_EMPTY, EdgeTestCase, parse_response
 from tests.edge.hostile.case import Kind
 from tests.edge.hostile.table import REQUESTS
 
@@ -99,7 +111,7 @@ class Oracle:
 class OracleTests(SynchronousTestCase):
     """Whatever the edge takes for a head, llhttp does too, and finds the same in it."""
 
-    @settings(max_examples=1500, deadline=None)
+    @settings(max_examples=600, deadline=None)
     @given(st.sampled_from(REQUEST_LINES), LINES)
     def test_requests(self, line: bytes, lines: list[tuple[bytes, bytes, bytes]]) -> None:
         """Method, target, version and fields."""
@@ -118,7 +130,7 @@ class OracleTests(SynchronousTestCase):
         self.assertEqual(f"1.{request.minor}", parser.get_http_version())
         self.compare(oracle.pairs, request.known, request.rest)
 
-    @settings(max_examples=1500, deadline=None)
+    @settings(max_examples=600, deadline=None)
     @given(st.sampled_from(STATUS_LINES), LINES)
     def test_responses(self, line: bytes, lines: list[tuple[bytes, bytes, bytes]]) -> None:
         """Status, reason, version and fields."""
@@ -176,7 +188,7 @@ class OracleTests(SynchronousTestCase):
 class RepetitionTests(SynchronousTestCase):
     """What was read once is not read otherwise the next time."""
 
-    @settings(max_examples=1000, deadline=None)
+    @settings(max_examples=400, deadline=None)
     @given(
         st.lists(st.tuples(st.sampled_from(REQUEST_LINES), LINES), min_size=1, max_size=3),
         st.lists(st.integers(0, 2), max_size=6),
@@ -207,7 +219,7 @@ class RepetitionTests(SynchronousTestCase):
                     assert found is not None
                     last = found[0].fields
 
-    @settings(max_examples=1000, deadline=None)
+    @settings(max_examples=400, deadline=None)
     @given(
         st.lists(st.tuples(st.sampled_from(STATUS_LINES), LINES), min_size=1, max_size=3),
         st.lists(st.integers(0, 2), max_size=6),
@@ -276,3 +288,53 @@ class RepetitionTests(SynchronousTestCase):
         found = read_request_head(data, 0, 1000, 100, last)
         assert found is not None
         return found
+
+
+class KeptTests(EdgeTestCase):
+    """What a connection keeps of a request for the next."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.publish()
+
+    def test_expiry(self) -> None:
+        """A token is good until its time is over, also on a connection that goes on repeating it."""
+        request = b"POST /api/v0/id HTTP/1.1\r\nHost: demo.api.localhost\r\nAuthorization: Bearer %b\r\n\r\n" % (
+            self.token(lifetime_s=50)
+        )
+        client = self.client()
+        statuses = []
+        for _ in range(3):
+            client.take()
+            client.send(request)
+            for node in self.rpc().connections:
+                if node.take():
+                    node.send(OK_EMPTY)
+            statuses.append(parse_response(client.received)[0])
+            self.pass_time(25)
+        self.assertEqual(statuses, [200, 200, 401])
+
+    def test_other_token(self) -> None:
+        """One token's user is never taken for another's."""
+        request = b"POST /api/v0/id HTTP/1.1\r\nHost: demo.api.localhost\r\nAuthorization: Bearer %b\r\n\r\n"
+        client = self.client()
+        client.send(request % self.token())
+        self.rpc().last.send(OK_EMPTY)
+        client.take()
+        client.send(request % self.token("mallory"))
+        self.assertEqual(parse_response(client.received)[0], 403)
+
+    def test_little(self) -> None:
+        """Neither long nor many fields are kept for as long as a connection is idle."""
+        for line in (
+            b"X: " + b"x" * REPEATED_BYTES_MAX,
+            b"\r\n".join(b"X%d: y" % n for n in range(REPEATED_LINES_MAX)),
+        ):
+            client = self.client()
+            client.send(self.gateway_request(b"/", line))
+            self.gateway().last.send(OK_EMPTY)
+            protocol = cast(ClientConnection, client.transport.protocol)
+            self.assertIsNone(protocol._last_fields)
+            client.send(self.gateway_request())
+            self.gateway().last.send(OK_EMPTY)
+            self.assertIsNotNone(protocol._last_fields)
