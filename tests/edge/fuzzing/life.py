@@ -25,6 +25,10 @@ from tests.edge.strict import read_requests
 ODD_REQUESTS: Final = [case.data for case in REQUESTS if 0 < len(case.data) < 3000]
 ODD_RESPONSES: Final = [case.data for case in TABLE_RESPONSES if 0 < len(case.data) < 3000]
 _MARK: Final = marks.FIELD + b": " + marks.PLACE + b"\r\n"
+SWITCHED: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
 RESPONSES: Final = [
     b"HTTP/1.1 200 OK\r\n" + _MARK + b"Content-Length: 0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\n" + _MARK + b"Content-Length: 5\r\n\r\nhello",
@@ -44,13 +48,16 @@ RESPONSES: Final = [
     b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + _MARK + b"Content-Length: 2\r\n\r\nok",
     b"HTTP/1.1 301 Moved Permanently\r\nLocation: /y\r\n" + _MARK + b"Content-Length: 0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\n" + _MARK + b"Content-Length: 200000\r\n\r\n",
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    SWITCHED,
+    b"HTTP/1.1 200 OK\r\n" + _MARK + b"Content-Length: 80000\r\n\r\n" + b"z" * 80_000,
     b"y" * 50_000,
+    b"y" * 150_000,
 ]
 CONFIGURATIONS: Final[list[dict[str, object]]] = [
     {},
     {},
+    {"splice_bytes_min": 1000},
+    {"splice_bytes_min": 1, "tunnel_idle_timeout_s": 20.0},
     {"idle_connections_per_upstream": 1, "upstreams_max": 1},
     {"upstream_connections_max": 1, "upstream_queue_max": 2, "upstream_queue_timeout_s": 5.0},
     {"upstream_connections_max": 2, "upstream_queue_max": 1},
@@ -121,6 +128,7 @@ class Life(MemoryEdge):
             (2, self._route_changes),
             (2, self._dials_change),
             (2, self._status_changes),
+            (1, self._splicing_changes),
             (2, lambda: self.pass_time(self.random.choice((0.1, 1, 5, 10, 61, 100)))),
         ]
         (happens,) = self.random.choices([choice for _, choice in choices], [weight for weight, _ in choices])
@@ -154,6 +162,7 @@ class Life(MemoryEdge):
                 b"Sec-WebSocket-Version: 13",
                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             ),
+            self.gateway_request(path, b"Content-Length: 60000", method=b"PUT") + b"x" * 60_000,
             b"x" * 30_000,
             b"GET / HTTP/1.1\r\nHost: demo.status.localhost\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: demo.swarm.localhost\r\nAuthorization: Bearer " + self.token() + b"\r\n\r\n",
@@ -189,6 +198,8 @@ class Life(MemoryEdge):
         mark = self._mark(node)
         # One that has no request answers nobody, and yet it may: nobody may ever get that.
         data = self._made(RESPONSES, ODD_RESPONSES).replace(marks.PLACE, mark)
+        if b"\r\nUpgrade: websocket\r\n" in node.received[-600:] and self.random.random() < 0.5:
+            data = SWITCHED + self.random.choice((b"", b"early"))
         self.story.append(f"node {nodes.index(node)} sends {data[:2000]!r}")
         for piece in split(self.random, data):
             if self._mark(node) != mark:
@@ -271,6 +282,11 @@ class Life(MemoryEdge):
             if not asked.called:
                 self._tell(asked)
 
+    def _splicing_changes(self) -> None:
+        self.story.append("splicing changes")
+        self.splicer.gives_up = self.random.random() < 0.2
+        self.splicer.refuses = self.random.random() < 0.2
+
     def _tell(self, asked: Deferred[NetworkStatus]) -> None:
         asked.callback(self.status.statuses["demo"])
 
@@ -312,6 +328,7 @@ class Life(MemoryEdge):
         self._expect("drained", drained, [None])
         self._expect("nodes' connections", counters.node_connections_open, 0)
         self._expect("upstreams", self.edge.upstreams, 0)
+        self._expect("splices", self.splicer.open, [])
         self._expect("delayed calls", [str(call) for call in self.clock.getDelayedCalls()], [])
         self._expect("exceptions", self.failures, [])
         logged = self.access_events

@@ -31,7 +31,7 @@ FRAGMENTS: Final = (
     b"Upgrade: websocket\r\nConnection: upgrade\r\n",
 )
 
-DATA_BYTES_MAX: Final = 120_000
+DATA_BYTES_MAX: Final = 160_000
 
 
 def mangle(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:

@@ -125,15 +125,15 @@ def check_client(peer: Peer, events: list[LogEvent]) -> None:
 
     :raises ViolationError: otherwise.
     """
-    data = peer.received
+    data, ended = peer.received, peer.is_closed or peer.is_half_closed
     methods = [b"GET" if event["method"] == "-" else str(event["method"]).encode("latin-1") for event in events]
     for number, event in enumerate(events):
         if event["status"] == 101:  # what is behind its head is no HTTP
             events = events[:number]
-            data = data.partition(b"HTTP/1.1 101 ")[0]
+            data, ended = data.partition(b"HTTP/1.1 101 ")[0], False
             break
     answered = [event for event in events if event["status"]]
-    heard = hear_responses(data, methods, ended=peer.is_closed or peer.is_half_closed)
+    heard = hear_responses(data, methods, ended=ended)
     if [each.status for each in heard] != [event["status"] for event in answered[: len(heard)]]:
         raise ViolationError(f"a client got {[each.status for each in heard]}, and the log says {answered}")
     for each, event in zip(heard, answered, strict=False):
