@@ -13,6 +13,7 @@ class Counters:
     :ivar upstream_waits: requests that had to wait for one of a node's connections.
     :ivar answers: the edge's own answers, by status.
     :ivar ended: requests by how they ended, as the access log says it.
+    :ivar access_log_lines_lost: those that could not be written to the access log's file.
     """
 
     client_connections: int = 0
@@ -30,6 +31,7 @@ class Counters:
     retries: int = 0
     tunnels: int = 0
     tunnels_open: int = 0
+    access_log_lines_lost: int = 0
     connections_refused: dict[str, int] = field(default_factory=dict)
     answers: dict[int, int] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)

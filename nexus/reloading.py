@@ -1,4 +1,5 @@
-"""SIGHUP: the static networks are read anew. All other keys of the configuration take effect at a restart."""
+"""SIGHUP: the access log's file is opened anew, and the static networks are read anew. All other keys of the
+configuration take effect at a restart."""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ log = Logger()
 
 class ReloadService(Service):
     """Puts into the registry what `edge.static` and `edge.static_file` say now, each time that the process gets SIGHUP.
+    Before it calls `reopen_log`.
 
     It is done bit by bit, so that requests go on however many networks there are. What cannot be used is told in one
     line of the log, and changes nothing.
@@ -36,10 +38,11 @@ class ReloadService(Service):
     :param source: the configuration file.
     """
 
-    def __init__(self, reactor: Any, source: str, registry: Registry) -> None:
+    def __init__(self, reactor: Any, source: str, registry: Registry, reopen_log: Callable[[], None]) -> None:
         self._reactor = reactor
         self._source = source
         self._registry = registry
+        self._reopen_log = reopen_log
         self._cooperator = Cooperator(
             terminationPredicateFactory=self._begin_slice, scheduler=lambda step: reactor.callLater(0, step)
         )
@@ -50,13 +53,17 @@ class ReloadService(Service):
     def startService(self) -> None:
         """Listen to the signal."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._previous = signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+        self._previous = signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._hang_up))
 
     def stopService(self) -> None:
         """Listen no more, and leave off where it is at it."""
         super().stopService()  # type: ignore[no-untyped-call]
         signal.signal(signal.SIGHUP, self._previous)
         self._cooperator.stop()
+
+    def _hang_up(self) -> None:
+        self._reopen_log()
+        self.reload()
 
     def reload(self) -> None:
         """Read and route. Where that is under way, once more after it."""

@@ -25,6 +25,7 @@ from nexus.control.resource import control_factory
 from nexus.coroutines import returns_deferred
 from nexus.database.urls import check_database, open_networks
 from nexus.dialling import dialling_endpoint
+from nexus.edge.access_file import AccessFile
 from nexus.edge.client_stream import client_user_timeout_s
 from nexus.edge.edge import Edge
 from nexus.edge.meter import EdgeMeter
@@ -66,7 +67,7 @@ _VERSION = version("nexus-ipfs")
 def make_service(config: Config, reactor: Any) -> IService:
     """Nexus, with its addresses taken and its database checked, not started yet.
 
-    :raises NexusError: where an address cannot be listened on, or the database cannot be used.
+    :raises NexusError: where an address cannot be listened on, or the database or the access log's file cannot be used.
     """
     registry = _make_registry(config)
     check_database(config.database.url, config.source)
@@ -79,6 +80,7 @@ def make_service(config: Config, reactor: Any) -> IService:
         for listen in config.control.listen:
             control.append(bind("control.listen", listen))
             bound.append(control[-1])
+        access_file = _open_access_file(config)
     except NexusError:
         for each in bound:
             each.close()
@@ -86,7 +88,9 @@ def make_service(config: Config, reactor: Any) -> IService:
     service = MultiService()  # type: ignore[no-untyped-call]
     LogLevelService(config.log.level).setServiceParent(service)  # type: ignore[no-untyped-call]
     ProcessSettings().setServiceParent(service)  # type: ignore[no-untyped-call]
-    NexusService(config, reactor, edge, control, registry).setServiceParent(service)  # type: ignore[no-untyped-call]
+    NexusService(  # type: ignore[no-untyped-call]
+        config, reactor, edge, control, registry, access_file=access_file
+    ).setServiceParent(service)
     return service
 
 
@@ -100,6 +104,11 @@ def _make_registry(config: Config) -> Registry:
     finally:
         gc.enable()
     return registry
+
+
+def _open_access_file(config: Config) -> AccessFile | None:
+    path = config.edge.access_log_file
+    return AccessFile(path) if path is not None and config.edge.access_log else None
 
 
 def make_nodes(config: Config, reactor: Any, runtime: IContainerRuntime) -> NodeClient:
@@ -127,6 +136,8 @@ class NexusService(MultiService):
         edge: list[BoundTCP],
         control: list[BoundTCP | BoundUnix],
         registry: Registry,
+        *,
+        access_file: AccessFile | None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
@@ -136,6 +147,7 @@ class NexusService(MultiService):
         self._edge_port = edge[0].port
         self._ports: list[IListeningPort] = []
         self._registry = registry
+        self._access_file = access_file
         self._runtime = DockerRuntime(reactor, config.containers.socket, config.containers.threads)
         self._networks: INetworks | None = None
         self._orchestrator: Orchestrator | None = None
@@ -165,7 +177,9 @@ class NexusService(MultiService):
         site = control_factory(self._orchestrator, meter, config.secrets.control_key, self._reactor)
         for listening in self._bound_control:
             self._ports.append(await listening.accept(self._reactor, site))
-        ReloadService(self._reactor, config.source, self._registry).setServiceParent(self)  # type: ignore[no-untyped-call]
+        ReloadService(  # type: ignore[no-untyped-call]
+            self._reactor, config.source, self._registry, self._edge.reopen_access_log
+        ).setServiceParent(self)
         log.info(
             "nexus {version}, instance {instance}: edge on {edge} for {domain}, control on {control}",
             version=_VERSION,
@@ -223,6 +237,7 @@ class NexusService(MultiService):
             status=orchestrator,
             connect=self._dial,
             splicer=kernel_splicer(self._reactor),
+            access_file=self._access_file,
         )
 
     def _dial(self, address: Address) -> IStreamClientEndpoint:

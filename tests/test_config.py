@@ -135,6 +135,8 @@ audience = ""
         for key, value in [
             ("edge.access_log", '"yes"'),
             ("edge.access_log", "1"),
+            ("edge.access_log_file", '"access.log"'),
+            ("edge.access_log_format", '"xml"'),
             ("edge.domain", '"127.0.0.1"'),
             ("edge.domain", '"Example.net"'),
             ("edge.domain", '"example.net."'),

@@ -62,6 +62,8 @@ listen = [$edge_listen]
 # splice_bytes_min = 262144
 # tunnel_idle_timeout_s = 3600.0
 # access_log = true
+# access_log_file = (an absolute path)
+# access_log_format = "text"
 # What stands before Nexus, if anything: whose X-Forwarded-* are believed, and who begins with a PROXY header.
 # trusted_proxies = []
 # proxy_protocol_from = []

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from nexus.config.values import (
     AbsolutePath,
+    AccessLogFormat,
     Algorithm,
     BearerKey,
     Between,
@@ -111,6 +112,8 @@ class EdgeConfig:
     splice_bytes_min: Annotated[int, Between(0, 2**40)] = 256 * 1024
     tunnel_idle_timeout_s: Seconds = 3600.0
     access_log: bool = True
+    access_log_file: AbsolutePath | None = None
+    access_log_format: AccessLogFormat = "text"
     trusted_proxies: frozenset[IPNetwork] = frozenset()
     proxy_protocol_from: frozenset[IPNetwork] = frozenset()
     static: tuple[StaticNetwork, ...] = ()

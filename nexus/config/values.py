@@ -109,6 +109,7 @@ DatabaseURL = Annotated[
 ]
 Algorithm = Annotated[str, OneOf(("HS256", "HS512", "RS256", "ES256", "EdDSA"))]
 ClaimName = Annotated[str, Matching(r"[A-Za-z0-9_:/.-]{1,128}", "1-128 characters of A-Z, a-z, 0-9, _ : / . and -")]
+AccessLogFormat = Annotated[str, OneOf(("text", "json"))]
 LogLevel = Annotated[str, OneOf(("debug", "info", "warn", "error"))]
 # What a bearer can be spelled with (RFC 6750 section 2.1), as long as 24 random bytes in base64.
 BearerKey = Annotated[

@@ -8,7 +8,6 @@ from email.utils import formatdate
 from math import inf
 from typing import TYPE_CHECKING
 
-from nexus.edge.access_log import log_request
 from nexus.edge.answers import payload_bytes, write_answer
 from nexus.edge.limits import ClientTally, NetworkTally
 from nexus.edge.refusal import Refusals
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from nexus.config.sections import EdgeConfig
     from nexus.counters import Counters
+    from nexus.edge.access_log import AccessLog
     from nexus.edge.admission import Admission, Disposition
     from nexus.edge.answers import Answer
     from nexus.edge.client_connection import ClientConnection
@@ -36,8 +36,8 @@ class EdgeContext:
     :param pseudonym: this edge's name in Via (RFC 9110 section 7.6.3).
     :param now: the time of day, in seconds since the epoch.
     :param splicer: moves large bodies; None where nothing can.
+    :param access_log: told of each request that is over; None where nobody wants to know.
     :ivar splice_bytes_min: what is large.
-    :ivar logs_requests: whether there is an access log.
     :ivar is_draining: no connection is kept alive any more.
     :ivar hosts: the clients' connections, by address; `networks`: by network.
     :ivar trusted_proxies: whose X-Forwarded-* are believed, and `proxy_protocol_from` who begins with a PROXY header.
@@ -58,6 +58,7 @@ class EdgeContext:
         status: INetworkStatus,
         counters: Counters,
         splicer: Splicer | None,
+        access_log: AccessLog | None,
         client_closed: Callable[[], None],
     ) -> None:
         self.config = config
@@ -78,7 +79,7 @@ class EdgeContext:
         self.proxy_protocol_from = AddressSet(config.proxy_protocol_from)
         self.refusals = Refusals(clock, counters)
         self.request_body_bytes_max: float = config.request_body_bytes_max or inf
-        self.logs_requests = config.access_log
+        self.access_log = access_log
         self.is_draining = False
         self._client_closed = client_closed
         self._date = b""
@@ -139,8 +140,8 @@ class EdgeContext:
         client.transport.write(response)
         bytes_out = payload_bytes(response)
         self.count(ended, 0, bytes_out)
-        if self.logs_requests:
-            self.log(client, head, None, status=answer.status, ended=ended, bytes_out=bytes_out)
+        if self.access_log is not None:
+            self.access_log.add(client.host, head, None, status=answer.status, ended=ended, bytes_out=bytes_out)
 
     def count(self, ended: str, bytes_in: int, bytes_out: int) -> None:
         """Count a request that is over."""
@@ -148,34 +149,3 @@ class EdgeContext:
         counters.request_bytes += bytes_in
         counters.response_bytes += bytes_out
         counters.ended[ended] = counters.ended.get(ended, 0) + 1
-
-    def log(
-        self,
-        client: ClientConnection,
-        head: RequestHead | None,
-        disposition: Disposition | None,
-        *,
-        status: int,
-        ended: str,
-        bytes_in: int = 0,
-        bytes_out: int = 0,
-        started_at: float | None = None,
-        first_byte_at: float | None = None,
-    ) -> None:
-        """Log a request that is over. Times are of the clock."""
-        now = self.clock.seconds()
-        start = now if started_at is None else started_at
-        log_request(
-            client=client.host,
-            network=None if disposition is None else disposition.network or None,
-            feature=None if disposition is None else disposition.feature,
-            user=None if disposition is None else disposition.user,
-            method=b"-" if head is None else head.method,
-            target=b"-" if head is None else head.target,
-            status=status,
-            bytes_in=bytes_in,
-            bytes_out=bytes_out,
-            duration_s=now - start,
-            first_byte_s=None if first_byte_at is None else first_byte_at - start,
-            ended=ended,
-        )

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from nexus.counters import Counters
+from nexus.edge.access_log import AccessLog
 from nexus.edge.admission import Admission
 from nexus.edge.client_connection import ClientConnection
 from nexus.edge.context import EdgeContext
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
 
     from nexus.config.sections import EdgeConfig
+    from nexus.edge.access_file import AccessFile
     from nexus.edge.refusal import RefusedConnection
     from nexus.edge.splice import Splicer
     from nexus.interfaces import INetworkStatus
@@ -43,6 +45,7 @@ class Edge:
     :param connect: makes the endpoint that dials an address, without resolving names. Its own timeout, if any, should
         be longer than `config.connect_timeout_s`, which the edge times itself.
     :param splicer: moves large bodies without Python (see `nexus.edge.splice`); closed with the edge.
+    :param access_file: where the access log is written to, instead of the process's log; closed with the edge.
     :ivar factory: to listen with, on as many endpoints as there are.
     :ivar counters: what happened so far.
     """
@@ -59,7 +62,10 @@ class Edge:
         connect: Callable[[Address], IStreamClientEndpoint],
         now: Callable[[], float] | None = None,
         splicer: Splicer | None = None,
+        access_file: AccessFile | None = None,
     ) -> None:
+        if now is None:
+            now = clock.seconds
         self._config = config
         self._clock = clock
         self._drained: Deferred[None] | None = None
@@ -67,17 +73,27 @@ class Edge:
         self._drain_began_at = 0.0
         self.counters = Counters()
         pseudonym = f"nexus-{instance}".encode("ascii")
+        self._access_log: AccessLog | None = None
+        if config.access_log:
+            self._access_log = AccessLog(
+                clock=clock,
+                now=now,
+                counters=self.counters,
+                is_json=config.access_log_format == "json",
+                file=access_file,
+            )
         self._pool = UpstreamPool(config, clock, connect, self.counters)
         self._context = EdgeContext(
             config=config,
             pseudonym=pseudonym,
             clock=clock,
-            now=clock.seconds if now is None else now,
+            now=now,
             admission=Admission(config.domain, pseudonym, registry, verifier),
             pool=self._pool,
             status=status,
             counters=self.counters,
             splicer=splicer,
+            access_log=self._access_log,
             client_closed=self._finish_drain,
         )
         observers = RetiringObserver(self._pool), RevokingObserver(self._context.networks)
@@ -88,6 +104,11 @@ class Edge:
     def upstreams(self) -> int:
         """How many upstreams are kept."""
         return self._pool.size
+
+    def reopen_access_log(self) -> None:
+        """Open the access log's file anew, if it has one: somebody has renamed it."""
+        if self._access_log is not None:
+            self._access_log.reopen()
 
     def drain(self) -> Deferred[None]:
         """Finish what is under way, keep no connection alive, and after `drain_timeout_s` reset what is left. Fires
@@ -130,6 +151,8 @@ class Edge:
         self._context.refusals.close()
         if self._context.splicer is not None:
             self._context.splicer.close()
+        if self._access_log is not None:
+            self._access_log.close()
         drained.callback(None)
 
 

@@ -175,9 +175,9 @@ class Exchange(ABC):
         if self._use is not None:
             self._use.requests -= 1
         context.count(ended, self._bytes_in, self._bytes_out)
-        if context.logs_requests:
-            context.log(
-                self._client,
+        if context.access_log is not None:
+            context.access_log.add(
+                self._client.host,
                 self._head,
                 self._disposition,
                 status=self._status,

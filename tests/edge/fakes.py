@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from nexus.config.sections import EdgeConfig, JWTConfig
+from nexus.edge import access_log
 from nexus.edge.edge import Edge
 from nexus.errors import NetworkNotFoundError
 from nexus.interfaces import INetworkStatus
@@ -82,7 +84,12 @@ class MemoryEdge:
 
     def make_edge(self, **changes: object) -> Edge:
         """An edge with `changes` to the default configuration."""
-        options: dict[str, object] = {"listen": (), "access_log": self.access_log, **changes}
+        options: dict[str, object] = {
+            "listen": (),
+            "access_log": self.access_log,
+            "access_log_format": "json",
+            **changes,
+        }
         return Edge(
             config=EdgeConfig(**options),  # type: ignore[arg-type]
             instance="test",
@@ -176,9 +183,10 @@ class MemoryEdge:
         return b"%b %b HTTP/1.1\r\nHost: demo.gateway.localhost\r\n%b\r\n" % (method, path, extra)
 
     @property
-    def access_events(self) -> list[LogEvent]:
-        """The access log."""
-        return [event for event in self.events if event["log_namespace"] == "nexus.edge.access"]
+    def access_events(self) -> list[dict[str, Any]]:
+        """The access log, as far as it is written: in a test case, whenever a request is over."""
+        texts = [event["lines"] for event in self.events if event["log_namespace"] == "nexus.edge.access"]
+        return [json.loads(line) for text in texts for line in text.splitlines()]
 
     def ended(self) -> str:
         """How the last request ended."""
@@ -200,6 +208,7 @@ class EdgeTestCase(SynchronousTestCase, MemoryEdge):
     """One that lives as long as a test."""
 
     def setUp(self) -> None:
+        self.patch(access_log, "RECORDS_MAX", 1)
         self.set_up()
         observer = cast(ILogObserver, self.observe)
         globalLogPublisher.addObserver(observer)

@@ -13,7 +13,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from nexus import socket_options
 from nexus.coroutines import returns_deferred
-from nexus.edge import client_stream
+from nexus.edge import access_log, client_stream
 from tests.functional.remote_host import EDGE_ADDRESS, RemoteHost
 from tests.functional.test_edge_sockets import BLOCK, EdgeSocketsTestCase, read_head, read_to_end
 from tests.on_uvloop import on_uvloop
@@ -36,6 +36,7 @@ class TimedSocketsTestCase(EdgeSocketsTestCase):
         self.patch(socket_options, "KEEP_ALIVE_INTERVAL_S", 1)
         self.patch(socket_options, "KEEP_ALIVE_PROBES", 2)
         self.patch(client_stream, "LOOK_S", 0.2)
+        self.patch(access_log, "RECORDS_MAX", 1)
         self.ended: list[str] = []
         observer = cast(ILogObserver, self._observe)
         globalLogPublisher.addObserver(observer)
@@ -43,7 +44,7 @@ class TimedSocketsTestCase(EdgeSocketsTestCase):
 
     def _observe(self, event: LogEvent) -> None:
         if event.get("log_namespace") == "nexus.edge.access":
-            self.ended.append(str(event["ended"]))
+            self.ended.append(event["lines"].split()[-1])
 
     async def listen_at(self, host: str) -> None:
         """Accept clients, with the user timeout that the configuration gives them."""
