@@ -141,7 +141,6 @@ class ClientStream:
 
     def _begin_look(self, phase: Phase) -> None:
         self._has_taken()
-        self._stalled_s = 0.0
         self.timer.start(phase, self._look_interval_s)
 
     @property

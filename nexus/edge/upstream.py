@@ -232,9 +232,7 @@ class Upstream:
         :param may_retry: see `take`.
         """
         if not self._has_room:
-            if not self._idle:
-                return self._queue.join(waiter, may_retry)
-            self._idle[0].abort()  # `waiter` wants a fresh one
+            return self._queue.join(waiter, may_retry)
         dial = Dial(self, self._pool, waiter)
         self._dials.add(dial)
         dial.start()

@@ -183,6 +183,16 @@ class ClientTimeoutTests(RelayTestCase):
         self.pass_time(5)
         self.assertTrue(client.is_aborted)
 
+    def test_lingering_while_it_reads(self) -> None:
+        """Not while it still takes what is its answer, though."""
+        client = self.ask(b"GET / HTTP/1.1\r\n\r\n")
+        for _ in range(3):
+            self.pass_time(4.9)
+            client.take_a_little()
+        self.assertFalse(client.is_aborted)
+        self.pass_slowly(10)
+        self.assertTrue(client.is_aborted)
+
     def test_close(self) -> None:
         """A client that takes nothing of its last response is reset in the end; one that is only slow is not."""
         client = self.ask(self.gateway_request(b"/", b"Connection: close"))

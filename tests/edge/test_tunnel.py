@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.error import ConnectionDone, ConnectionLost
+
 from tests.edge.fakes import parse_response
 from tests.edge.memory import Peer
 from tests.edge.test_upgrade import SWITCHES, WebsocketTestCase, switching
@@ -140,6 +142,22 @@ class EndTests(WebsocketTestCase):
             self.assertFalse(taker.is_aborted or sender.is_aborted, "waiting for the other side is no fault")
             taker.close()
             self.assertTrue(client.is_closed and node.is_closed)
+
+    def test_end_that_nobody_reads_yet(self) -> None:
+        """An end behind bytes that the node does not take yet is no reason to cut what goes the other way; a reset
+        is."""
+        for is_reset in (False, True):
+            client, node = self.tunnel()
+            node.stall()
+            client.send(*[b"x" * 10_000] * 20)
+            client.transport.queue_end(ConnectionLost() if is_reset else ConnectionDone())
+            self.pass_slowly(20)
+            self.assertEqual(node.is_aborted, is_reset)
+            node.send(b"still here")
+            self.assertEqual(client.take().endswith(b"still here"), not is_reset)
+            node.unstall()
+            self.assertEqual(node.is_half_closed, not is_reset)
+        self.assertEqual(self.ended(), "client_gone")
 
     def test_one_way_behind_the_other_end(self) -> None:
         """A direction that goes on behind the other's end is held back, and released, as ever."""

@@ -156,6 +156,15 @@ class RelayTurnTests(RelayTestCase):
         node.lose()
         self.assertTrue(client.is_aborted)
 
+    def test_too_slow(self) -> None:
+        """So does the least rate: who is answered in between is read on, and forgotten."""
+        client, _ = self.upload()
+        self.pass_time(59)
+        client.send(CHUNKS[: 6 * CHUNKS_PER_TURN_MAX + 60])
+        self.assertEqual(parse_response(client.received)[0], 408)
+        self.assertTrue(client.is_half_closed)
+        self.assertTrue(client.transport.is_reading)
+
     def test_too_much(self) -> None:
         """Limits hold in each turn."""
         self.edge = self.make_edge(request_body_bytes_max=2 * CHUNKS_PER_TURN_MAX)

@@ -48,6 +48,9 @@ class QueueTests(RelayTestCase):
         self.assertEqual(self.edge.counters.upstream_waits, 2)
         self.assertEqual(self.edge.counters.upstream_waits_open, 0)
         self.assertEqual(self.edge.counters.dials, 2)
+        self.pass_time(10)
+        self.assertTrue(all(client.is_open for client in clients))
+        self.assertEqual(self.edge.counters.ended, {"complete": 4})
 
     def test_nobody_jumps_the_queue(self) -> None:
         """Who comes later waits longer, also on a connection that had its turn."""
@@ -174,7 +177,7 @@ class QueueTests(RelayTestCase):
         self.assertIn(b"POST /api/v0/key/list", self.rpc().last.received)
 
     def test_a_retry_gets_a_fresh_connection(self) -> None:
-        """A request that an idle connection failed is sent on a new one, at the cost of another idle one if need be."""
+        """A request that an idle connection failed is sent on a new one, though others are idle."""
         (a, node), (_, other) = self.download(), self.download()
         node.send(OK_EMPTY)
         other.send(OK_EMPTY)
