@@ -190,13 +190,12 @@ class Direction:
         self._sink.end_writing()
 
     def hold(self) -> None:
-        """The sink takes no more for now."""
-        if not self.has_ended:
-            self._set_reading(False)
+        """The sink takes no more for now. Not called behind the end: nobody produces for the sink then."""
+        self._set_reading(False)
 
     def go_on(self) -> None:
         """The sink takes bytes again."""
-        if self.has_ended or self._splice is not None:
+        if self._splice is not None:
             return
         if self._copied_bytes >= self._context.splice_bytes_min:
             self._begin_splice()

@@ -50,6 +50,7 @@ class MemoryTransport:
         self.is_aborted = False
         self.is_lost = False
         self.acknowledged_bytes = 0
+        self.has_told_end = False
         self.emptied_by: MemorySplice | None = None
         self.filled_by: MemorySplice | None = None
         self._buffered = 0
@@ -96,6 +97,7 @@ class MemoryTransport:
         self.was_paused = True
 
     def resumeProducing(self) -> None:
+        assert not self.has_told_end, "resumed behind the peer's end: Twisted's would tell it once more"
         self.is_reading = True
         self.clock.callLater(0, self._deliver)
 
@@ -196,6 +198,7 @@ class MemoryTransport:
         half_closeable = IHalfCloseableProtocol(self.protocol, None)
         if isinstance(self._end, ConnectionDone) and half_closeable is not None:
             self.is_reading = False
+            self.has_told_end = True
             half_closeable.readConnectionLost()
         else:
             self._lose(self._end)
@@ -269,6 +272,7 @@ class MemorySplice:
         if not self._is_over and self._splicer.gives_up:
             self._end()
         while not (self._is_over or self._is_held):
+            assert not self._source.is_reading, "the source is read by two"
             data = self._source.take_for_splice(self._left)
             if not data:
                 break

@@ -131,6 +131,9 @@ class ReuseTests(RelayTestCase):
 
     def test_post_never_on_one_that_has_ended(self) -> None:
         """A POST, which cannot be sent twice, is not sent on a connection whose end has arrived, read or not."""
+        self.exchange(self.rpc(), self.api_request())
+        self.rpc().last.close()
+        self.assertFalse(self.rpc().last.is_open, "its end closes it at once, where the reactor tells of it")
         for leave in (ConnectionDone(), ConnectionLost()):
             self.exchange(self.rpc(), self.api_request())
             self.rpc().last.transport.queue_end(leave)

@@ -232,6 +232,18 @@ class RequestTests(SplicingTestCase):
         self.assertEqual(self.splicer.asked, [LARGE])
         self.assertTrue(node.received.endswith(b"\r\n\r\n0123456789" + b"x" * LARGE))
 
+    def test_too_little_left(self) -> None:
+        """Where little is left when the node's turn comes it is copied, and the node is waited for as ever."""
+        client = self.ask(self.api_request(b"/api/v0/add", b"Content-Length: %d" % (LARGE + 100_000)))
+        node = self.rpc().last
+        node.stall()
+        client.send(b"x" * 200_000)
+        self.assertFalse(client.transport.is_reading)
+        node.unstall()
+        client.send(*self.pieces(LARGE - 100_000))
+        node.send(OK_EMPTY)
+        self.assertEqual((self.splicer.asked, self.ended()), ([], "complete"))
+
     def test_cannot(self) -> None:
         """Where it cannot be, or no more, it is copied, and asked for once."""
         for name in ("refuses", "gives_up"):
