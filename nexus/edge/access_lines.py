@@ -31,7 +31,7 @@ _UNSAFE: Final = re.compile(r"[^!-\[\]-~]")
 def text_lines(records: Sequence[Record]) -> list[str]:
     """One line for each, in columns between spaces. What there is not is `-`."""
     lines = []
-    moment = _moments()
+    moment, safe = _moments(), _Safe()
     for (
         at,
         client,
@@ -49,7 +49,7 @@ def text_lines(records: Sequence[Record]) -> list[str]:
     ) in records:
         first_byte_ms = "-" if first_byte_s is None else f"{first_byte_s * 1000:.3f}"
         lines.append(
-            f"{moment(at)} {_safe(client)} {_safe_user(user)} {_safe(method.decode('latin-1'))} "
+            f"{moment(at)} {safe[client]} {_safe_user(user, safe)} {safe[method]} "
             f"{network or '-'}/{feature or '-'} {_path_of(target)} {status} in={taken} out={given} "
             f"first_byte_ms={first_byte_ms} duration_ms={lasted_s * 1000:.3f} {end}"
         )
@@ -59,7 +59,7 @@ def text_lines(records: Sequence[Record]) -> list[str]:
 def json_lines(records: Sequence[Record]) -> list[str]:
     """One object for each. What there is not is null; method and path read as in text."""
     lines = []
-    moment = _moments()
+    moment, safe = _moments(), _Safe()
     for (
         at,
         client,
@@ -78,7 +78,7 @@ def json_lines(records: Sequence[Record]) -> list[str]:
         first_byte_ms = "null" if first_byte_s is None else f"{first_byte_s * 1000:.3f}"
         lines.append(
             f'{{"time":"{moment(at)}","client":{_quoted(client)},"user":{_quoted_or_null(user)},'
-            f'"method":{_quoted(_safe(method.decode("latin-1")))},"network":{_quoted_or_null(network or None)},'
+            f'"method":{_quoted(safe[method])},"network":{_quoted_or_null(network or None)},'
             f'"feature":{_quoted_or_null(feature)},"path":{_quoted(_path_of(target))},"status":{status},'
             f'"bytes_in":{taken},"bytes_out":{given},"first_byte_ms":{first_byte_ms},'
             f'"duration_ms":{lasted_s * 1000:.3f},"ended":"{end}"}}'
@@ -111,11 +111,19 @@ def _path_of(target: bytes) -> str:
     return _safe(path.decode("latin-1"))
 
 
-def _safe_user(user: str | None) -> str:
+def _safe_user(user: str | None, safe: _Safe) -> str:
     if user is None:
         return "-"
     # So one may be called, but not be taken for nobody.
-    return r"\x2d" if user == "-" else _safe(user)
+    return r"\x2d" if user == "-" else safe[user]
+
+
+class _Safe(dict[str | bytes, str]):
+    """Columns that occur again and again in a batch, by what they are of."""
+
+    def __missing__(self, value: str | bytes) -> str:
+        safe = self[value] = _safe(value if isinstance(value, str) else value.decode("latin-1"))
+        return safe
 
 
 def _safe(text: str) -> str:
