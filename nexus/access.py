@@ -65,4 +65,5 @@ def decide(feature: Feature, route: Route | None, user: str | None) -> Decision:
 def _reachable(feature: Feature, route: Route) -> Decision:
     if not route.targets:
         return Decision.UNAVAILABLE
-    return Decision.NOT_FOUND if route.targets[0].address(feature) is None else _ALLOW
+    target = route.targets[0]
+    return Decision.NOT_FOUND if (target.api if feature is _API else target.gateway) is None else _ALLOW

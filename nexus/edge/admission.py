@@ -125,9 +125,10 @@ class Admission:
             return Disposition(authority, answer=answers.NOT_FOUND)
         if isinstance(target, Redirect):
             return Disposition(authority, target.network, _GATEWAY, answer=answers.redirect(target.location))
-        network, feature = target.network, target.feature
-        disposition = Disposition(authority, network, feature, target.path)
-        disposition.prefix = target.prefix
+        network, feature, path, prefix = target
+        disposition = Disposition(authority, network, feature, path)
+        if prefix:
+            disposition.prefix = prefix
         route = self._registry.route(network)
         if feature is _API:
             self._decide_api(head, route, disposition)
@@ -138,7 +139,9 @@ class Admission:
         else:
             self._decide_status(head, feature, route, disposition)
             return disposition
-        if disposition.answer is None and route is not None and not _ends_here(head, disposition):
+        if method == b"OPTIONS" and disposition.answer is None and _ends_here(head):
+            disposition.answer = answers.OPTIONS_ANSWERED
+        if disposition.answer is None and route is not None:
             disposition.destination = (route, feature, route.targets[0])
         return disposition
 
@@ -221,14 +224,11 @@ class Admission:
         return verified[0]
 
 
-def _ends_here(head: RequestHead, disposition: Disposition) -> bool:
-    """Whether Max-Forwards makes the edge the last to see the request (RFC 9110 section 7.6.2)."""
-    if head.method != b"OPTIONS" or b"max-forwards" not in head.known:
+def _ends_here(head: RequestHead) -> bool:
+    """Whether Max-Forwards makes the edge the last to see an OPTIONS request (RFC 9110 section 7.6.2)."""
+    hops = head.known.get(b"max-forwards")
+    if hops is None:
         return False
-    hops = head.known[b"max-forwards"]
     if len(hops) != 1 or not hops[0].isdigit() or len(hops[0]) > 9:
         raise MalformedError("the Max-Forwards is malformed")
-    if int(hops[0]) == 0:
-        disposition.answer = answers.OPTIONS_ANSWERED
-        return True
-    return False
+    return int(hops[0]) == 0

@@ -305,7 +305,7 @@ class ClientConnection(ClientStream):
         self._skipped_lines = 0
         self._has_begun = False
         self.time_body(False)
-        self._state = BODY if head.framing else BUSY
+        self._state = BODY if head.fields.framing else BUSY
         if disposition.destination is None:
             self._exchange = LocalExchange(self._context, self, head, disposition)
             self._exchange.begin()
@@ -330,7 +330,7 @@ class ClientConnection(ClientStream):
             refusal = answers.TOO_MANY_CONNECTIONS, "connections_per_network_max"
         elif use.requests >= context.config.requests_per_network_max:
             refusal = answers.TOO_MANY_REQUESTS, "requests_per_network_max"
-        elif head.framing > context.request_body_bytes_max:
+        elif head.fields.framing > context.request_body_bytes_max:
             refusal = answers.BODY_TOO_LARGE, "request_body_bytes_max"
         else:
             self._exchange = Relay(context, self, head, disposition, destination)

@@ -84,6 +84,10 @@ class LengthBody:
         self.done = self.remaining == 0
 
 
+NO_BODY: Final = LengthBody(0)
+"""For a message that has none, and that is never asked for what is behind it."""
+
+
 class CloseBody:
     """A body that ends with its connection: whoever sees it closed says whether that was an end or a cut."""
 

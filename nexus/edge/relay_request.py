@@ -14,7 +14,7 @@ from nexus.edge.body_rate import BodyRate
 from nexus.edge.errors import MalformedError
 from nexus.edge.exchange import Exchange
 from nexus.edge.forwarding import request_trailers
-from nexus.edge.framing import CHUNKED, ChunkedBody, LengthBody, body_reader, chunk, last_chunk
+from nexus.edge.framing import CHUNKED, NO_BODY, ChunkedBody, LengthBody, body_reader, chunk, last_chunk
 from nexus.edge.rewrite import request_head
 from nexus.edge.splice import Side, SpliceUser
 from nexus.edge.timeouts import Phase
@@ -71,7 +71,7 @@ class RequestRelay(Exchange):
         Exchange.__init__(self, context, client, head, disposition, client.use)
         framing = head.fields.framing
         self._upstream = context.pool.upstream(*destination)
-        self._body = body_reader(framing)
+        self._body = body_reader(framing) if framing else NO_BODY
         config = context.config
         self._rate = BodyRate(config.body_bytes_per_s_min, config.body_rate_window_s) if framing else None
         self._upgrade_key: bytes | None = None

@@ -99,11 +99,19 @@ class ResponseReader:
         """
         body = self._body
         if body is None:
+            if self.done:
+                self.surplus += data
+                return b""
             self.has_begun = True
             data = self._read_heads(self._buffer + data if self._buffer else data)
-            body = self._body
-            if body is None:
+            if self.head is None:
                 return b""
+            framing = self.framing
+            if 0 <= framing <= len(data):  # the body has come as a whole
+                self.done = True
+                self.surplus = data[framing:]
+                return data[:framing]
+            body = self._body = body_reader(framing)
         payload = body.feed(data)
         self.has_more = body.has_more
         if body.done:
@@ -136,7 +144,6 @@ class ResponseReader:
             if head.status >= 200 or self.has_switched:
                 self.head = head
                 self.framing = framing
-                self._body = body_reader(framing)
                 self._buffer = b""
                 return buffer
             self._interim_count += 1

@@ -42,19 +42,10 @@ class Site:
     port: bytes = b""
 
 
-@dataclass(slots=True)
-class Target:
-    """Where a request goes.
-
-    :ivar network: empty where the path form names what can be no network's name.
-    :ivar path: the origin-form target for the node, query included.
-    :ivar prefix: what was stripped from the client's path; the node's `Location` gets it back.
-    """
-
-    network: str
-    feature: Feature
-    path: bytes
-    prefix: bytes = b""
+Target = tuple[str, Feature, bytes, bytes]
+"""Where a request goes: the network, empty where the path form names what can be no network's name; the feature; the
+origin-form target for the node, query included; and what was stripped from the client's path before it, which the
+node's `Location` gets back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +139,7 @@ def resolve(target: bytes, authority: bytes, domain: str) -> Target | Redirect |
         raise MalformedError("this Host is not served here", 421)
     path = origin_form(target, authority)
     if site.network is not None and site.feature is not None:
-        return Target(site.network, site.feature, path)
+        return site.network, site.feature, path, b""
     match = _PATH_FORM.fullmatch(path)
     if match is None:
         return None
@@ -168,5 +159,5 @@ def resolve(target: bytes, authority: bytes, domain: str) -> Target | Redirect |
         network = ""  # which is nobody's name either, and brings nothing that a stranger wrote into the log
     if feature is Feature.API:
         # `api` is both the feature's name and the first segment of Kubo's own path.
-        return Target(network, feature, b"/api%b%b" % (match[4], query), match[1][: -len(b"/api")])
-    return Target(network, feature, (match[4] or b"/") + query, match[1])
+        return network, feature, b"/api%b%b" % (match[4], query), match[1][: -len(b"/api")]
+    return network, feature, (match[4] or b"/") + query, match[1]

@@ -9,6 +9,12 @@ from nexus.edge.target import Redirect, Target, resolve
 from nexus.model import Feature
 from tests.edge.fakes import OK_EMPTY, EdgeTestCase, parse_request, parse_response
 
+
+def to(network: str, feature: Feature, path: bytes, prefix: bytes = b"") -> Target:
+    """A target."""
+    return network, feature, path, prefix
+
+
 CID = b"bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
 
 
@@ -20,7 +26,7 @@ class HostFormTests(SynchronousTestCase):
         for feature in Feature:
             host = b"demo.%b.localhost" % feature.value.encode()
             for path in (b"/", b"/a//b/../%2f?q#".rstrip(b"#"), b"/network/other/api/v0/id", b"//x"):
-                self.assertEqual(resolve(path, host, "localhost"), Target("demo", feature, path))
+                self.assertEqual(resolve(path, host, "localhost"), to("demo", feature, path))
 
     def test_spelling(self) -> None:
         """Case, port and one trailing dot do not count."""
@@ -30,19 +36,19 @@ class HostFormTests(SynchronousTestCase):
             b"demo.api.localhost.",
             b"demo.api.localhost.:80",
         ):
-            self.assertEqual(resolve(b"/", host, "localhost"), Target("demo", Feature.API, b"/"))
+            self.assertEqual(resolve(b"/", host, "localhost"), to("demo", Feature.API, b"/"))
 
     def test_domain_of_several_labels(self) -> None:
         """The domain may have any number of labels."""
         self.assertEqual(
-            resolve(b"/", b"demo.api.nexus.example.com", "nexus.example.com"), Target("demo", Feature.API, b"/")
+            resolve(b"/", b"demo.api.nexus.example.com", "nexus.example.com"), to("demo", Feature.API, b"/")
         )
 
     def test_content_subdomains(self) -> None:
         """`{cid}.ipfs.` and `{cid}.ipns.` lead to the same network's gateway."""
         for namespace in (b"ipfs", b"ipns"):
             host = b"%b.%b.demo.gateway.localhost:8080" % (CID, namespace)
-            self.assertEqual(resolve(b"/x", host, "localhost"), Target("demo", Feature.GATEWAY, b"/x"))
+            self.assertEqual(resolve(b"/x", host, "localhost"), to("demo", Feature.GATEWAY, b"/x"))
 
     def test_foreign(self) -> None:
         """421 for every other host."""
@@ -73,7 +79,7 @@ class HostFormTests(SynchronousTestCase):
             (b"HTTP://DEMO.api.localhost", b"/"),
             (b"https://demo.api.localhost?q", b"/?q"),
         ):
-            self.assertEqual(resolve(target, b"demo.api.localhost", "localhost"), Target("demo", Feature.API, path))
+            self.assertEqual(resolve(target, b"demo.api.localhost", "localhost"), to("demo", Feature.API, path))
 
 
 class PathFormTests(SynchronousTestCase):
@@ -85,18 +91,18 @@ class PathFormTests(SynchronousTestCase):
             for prefix in (b"/network/demo", b"/networks/demo"):
                 self.assertEqual(
                     resolve(prefix + b"/api/v0/id?x=/y", host, "localhost"),
-                    Target("demo", Feature.API, b"/api/v0/id?x=/y", prefix),
+                    to("demo", Feature.API, b"/api/v0/id?x=/y", prefix),
                 )
 
     def test_others(self) -> None:
         """Other features are stripped whole."""
         self.assertEqual(
             resolve(b"/network/demo/gateway/ipfs/x?y", b"127.0.0.1", "localhost"),
-            Target("demo", Feature.GATEWAY, b"/ipfs/x?y", b"/network/demo/gateway"),
+            to("demo", Feature.GATEWAY, b"/ipfs/x?y", b"/network/demo/gateway"),
         )
         self.assertEqual(
             resolve(b"/network/demo/status", b"localhost", "localhost"),
-            Target("demo", Feature.STATUS, b"/", b"/network/demo/status"),
+            to("demo", Feature.STATUS, b"/", b"/network/demo/status"),
         )
 
     def test_gateway_is_redirected(self) -> None:
@@ -133,7 +139,7 @@ class PathFormTests(SynchronousTestCase):
         """An encoded name is not decoded: nobody has it, and nobody has what can be no name."""
         for name in (b"%64emo", b"DEMO", b"de_mo", b"-demo", b"x" * 64):
             target = resolve(b"/network/%b/api/v0/id" % name, b"localhost", "localhost")
-            self.assertEqual(target, Target("", Feature.API, b"/api/v0/id", b"/network/%b" % name))
+            self.assertEqual(target, to("", Feature.API, b"/api/v0/id", b"/network/%b" % name))
 
 
 class RoutedTests(EdgeTestCase):
