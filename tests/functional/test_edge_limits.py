@@ -16,6 +16,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest
 
 from nexus.coroutines import returns_deferred
+from nexus.edge import access_log
 from nexus.edge.refusal import LINGERING_MAX
 from tests.acceptance.nexus_process import free_port
 from tests.functional.test_edge_sockets import EdgeSocketsTestCase, read_head, read_to_end
@@ -87,6 +88,7 @@ class HAProxyTests(EdgeSocketsTestCase):
     def setUp(self) -> None:
         if shutil.which("haproxy") is None:
             raise SkipTest("haproxy is not installed")
+        self.patch(access_log, "RECORDS_MAX", 1)
         self.clients: list[str] = []
         observer = cast(ILogObserver, self._observe)
         globalLogPublisher.addObserver(observer)
@@ -94,7 +96,7 @@ class HAProxyTests(EdgeSocketsTestCase):
 
     def _observe(self, event: LogEvent) -> None:
         if event.get("log_namespace") == "nexus.edge.access":
-            self.clients.append(str(event["client"]))
+            self.clients.append(event["lines"].split()[1])
 
     def balance(self, mode: str, options: str) -> int:
         """Run HAProxy before the edge; its port."""
