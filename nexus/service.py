@@ -155,6 +155,9 @@ class NexusService(MultiService):
         self._starting: Deferred[None] | None = None
         self._loop_watch = LoopWatch(reactor, blocked_s=config.log.blocked_loop_s)
         self._loop_watch.setServiceParent(self)  # type: ignore[no-untyped-call]
+        ReloadService(  # type: ignore[no-untyped-call]
+            reactor, config.source, registry, self._reopen_access_log
+        ).setServiceParent(self)
 
     def startService(self) -> None:
         """Start. What fails now ends the process, with one clear line in the log."""
@@ -177,9 +180,6 @@ class NexusService(MultiService):
         site = control_factory(self._orchestrator, meter, config.secrets.control_key, self._reactor)
         for listening in self._bound_control:
             self._ports.append(await listening.accept(self._reactor, site))
-        ReloadService(  # type: ignore[no-untyped-call]
-            self._reactor, config.source, self._registry, self._edge.reopen_access_log
-        ).setServiceParent(self)
         log.info(
             "nexus {version}, instance {instance}: edge on {edge} for {domain}, control on {control}",
             version=_VERSION,
@@ -193,6 +193,10 @@ class NexusService(MultiService):
             reactor=type(self._reactor).__name__,
             transports="Twisted's" if native_loop(self._reactor) is None else "uvloop's",
         )
+
+    def _reopen_access_log(self) -> None:
+        if self._edge is not None:
+            self._edge.reopen_access_log()
 
     def _make_orchestrator(self, networks: INetworks) -> Orchestrator:
         config = self._config
