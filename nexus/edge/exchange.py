@@ -75,7 +75,7 @@ class Exchange(ABC):
         self._status = 0
         self._bytes_in = 0
         self._bytes_out = 0
-        self._started_at = context.clock.seconds() if context.logs_requests else 0.0
+        self._started_at = context.clock.seconds() if context.access_log is not None else 0.0
         self._first_byte_at: float | None = None
         self._use = use
         self.takes_body = False

@@ -209,7 +209,7 @@ class Relay(RequestRelay):
         self._may_splice_response = framing is not None and framing >= self._context.splice_bytes_min
         self._is_head_sent = True
         self._status = head.status
-        if self._context.logs_requests:
+        if self._context.access_log is not None:
             self._first_byte_at = self._context.clock.seconds()
         pieces.append(response_head(head, self._disposition, framing, self._context.date, not self._keep_alive))
         if not self._reader.done:
