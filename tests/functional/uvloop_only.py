@@ -11,6 +11,7 @@ from twisted.internet import reactor
 
 from nexus.coroutines import returns_deferred
 from nexus.reactor import native_loop
+from nexus.uvloop_endpoints import LOOK_ACCEPTED
 from tests.functional.connections import HalfCloseable, Handing, Recorder, TransportTestCase, pause, threaded
 from tests.functional.test_edge_sockets import read_to_end, reset
 
@@ -57,6 +58,41 @@ class OwnTests(TransportTestCase):
         await ours.until_event("made")
         ours.transport.abortConnection()
         await ours.until_event("lost")
+
+    @returns_deferred
+    async def test_accepted_together(self) -> None:
+        """While connections wait they are taken some at a time, not one for each turn of the loop; later one by one
+        again."""
+        recorders = [Recorder() for _ in range(10 * LOOK_ACCEPTED)]
+        number = await self.listen(Handing(*recorders))
+        port = cast(Any, self.port)
+        made_at: list[int] = []
+        turns = 0
+
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            if len(made_at) < len(recorders):
+                loop.call_soon(turn)
+
+        for recorder in recorders:
+            recorder.does["made"] = lambda: made_at.append(turns)
+        loop = cast(Any, native_loop(reactor))
+        for _ in recorders[: -2 * LOOK_ACCEPTED]:
+            peer = socket.create_connection((self.host, number), timeout=20)
+            self.addCleanup(peer.close)
+        loop.call_soon(turn)
+        await recorders[-2 * LOOK_ACCEPTED - 1].until_event("made")
+        self.assertLess(len(set(made_at)), 4 * LOOK_ACCEPTED)
+        for recorder in recorders[-2 * LOOK_ACCEPTED :]:
+            await pause(0.002)
+            peer = socket.create_connection((self.host, number), timeout=20)
+            self.addCleanup(peer.close)
+            await recorder.until_event("made")
+        self.assertEqual(len(port._servers), 1)
+        for recorder in recorders:
+            recorder.transport.abortConnection()
+            await recorder.until_event("lost")
 
     @returns_deferred
     async def test_one_end(self) -> None:
