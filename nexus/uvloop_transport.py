@@ -34,6 +34,9 @@ log = Logger()
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER (socket(7)): on, no time. Without it uvloop ends an aborted connection with a clean FIN."""
 
+_DONE: Final = Failure(ConnectionDone())  # type: ignore[no-untyped-call]
+"""How most connections end."""
+
 
 class Origin(Protocol):
     """What a connection comes from: a listening port, or a dial."""
@@ -160,18 +163,17 @@ class UvloopTransport(asyncio.Protocol):
         self.data_received = _ignore
         protocol, self._protocol = self._protocol, None
         producer, self._producer = self._producer, None
-        reason: Exception
-        if error is not None and error.__traceback__ is not None:
-            reason = error
-            log.failure("a connection's protocol failed", Failure(error))  # type: ignore[no-untyped-call]
+        if error is None and not self._is_aborted:
+            reason = _DONE
+        elif error is not None and error.__traceback__ is not None:
+            reason = Failure(error)  # type: ignore[no-untyped-call]
+            log.failure("a connection's protocol failed", reason)
             self._reset_on_close()
         elif self._is_aborted:
-            reason = ConnectionAborted()
+            reason = Failure(ConnectionAborted())  # type: ignore[no-untyped-call]
             self._reset_on_close()
-        elif error is not None:
-            reason = ConnectionLost(str(error))
         else:
-            reason = ConnectionDone()
+            reason = Failure(ConnectionLost(str(error)))  # type: ignore[no-untyped-call]
         if self._handle is not None:
             self._handle.detach()
         if protocol is None:
@@ -179,7 +181,7 @@ class UvloopTransport(asyncio.Protocol):
         try:
             if producer is not None:
                 producer.stopProducing()
-            protocol.connectionLost(Failure(reason))  # type: ignore[no-untyped-call]
+            protocol.connectionLost(reason)
         except Exception:  # a border, as above
             log.failure("the end of a connection was not borne")
 

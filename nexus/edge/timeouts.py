@@ -58,6 +58,10 @@ class Phase(StrEnum):
     """The next bytes of a node's response, while it is the node that we wait for."""
 
 
+def _ignore(phase: Phase) -> None:
+    """What a closed timer would tell."""
+
+
 class PhaseTimer:
     """One deadline that moves, cheaply: moving it later only writes a number, and the one delayed call under it looks
     at that number when it comes.
@@ -104,8 +108,10 @@ class PhaseTimer:
         self._deadline = inf
 
     def close(self) -> None:
-        """Stop for good, and leave no delayed call behind."""
+        """Stop for good, and leave no delayed call behind, nor a way back to whose timer this is: a cycle would have
+        to wait for the garbage collector."""
         self._deadline = inf
+        self._expired = _ignore
         if self._call is not None:
             self._call.cancel()
             self._call = None

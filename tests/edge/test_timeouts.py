@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -54,6 +57,24 @@ class PhaseTimerTests(SynchronousTestCase):
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.timer.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_leaves_no_garbage(self) -> None:
+        """Who closes its timer is forgotten without the collector's help."""
+
+        class Owner:
+            def __init__(self, clock: Clock) -> None:
+                self.timer = PhaseTimer(clock, self.expired)
+
+            def expired(self, phase: Phase) -> None: ...
+
+        owner = Owner(self.clock)
+        owner.timer.start(Phase.HEAD, 10)
+        known = weakref.ref(owner)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        owner.timer.close()
+        del owner
+        self.assertIsNone(known())
 
 
 class ClientTimeoutTests(RelayTestCase):
