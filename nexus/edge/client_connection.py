@@ -82,13 +82,13 @@ class ClientConnection(ClientStream):
         self._scanned = 0
         self._skipped_lines = 0
         self._has_begun = False
-        self._last_fields: RequestFields | None = None
+        self._last_fields: RequestFields | None = context.last_fields
         self._advancing = False
 
     def _set_peer(self, host: str) -> None:
         context = self._context
         self._peer = self.host = host
-        self.own_lines = own_request_lines(context.pseudonym, host.encode("ascii", "replace"), b"http")
+        self.own_lines = context.own_lines(host)
         self._trusted = context.trusted_proxies if context.is_trusted(host) else None
         self.counted_host = host if self._trusted is None else ""
 
@@ -295,7 +295,10 @@ class ClientConnection(ClientStream):
                 self._believe(head, self._trusted)
             if head.fields is not self._last_fields:
                 head.fields.interpret()
-                self._last_fields = head.fields if head.fields.is_worth_keeping else None
+                if head.fields.is_worth_keeping:
+                    self._last_fields = self._context.last_fields = head.fields
+                else:
+                    self._last_fields = None
             disposition = self._context.admission.dispose(head)
         except MalformedError as error:
             self._reject(malformed(error), error.ended, head)

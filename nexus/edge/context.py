@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import sys
 from email.utils import formatdate
+from functools import lru_cache
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nexus.edge.answers import payload_bytes, write_answer
 from nexus.edge.limits import ClientTally, NetworkTally
 from nexus.edge.refusal import Refusals
+from nexus.edge.rewrite import own_request_lines
 from nexus.edge.trusted_proxies import AddressSet
 
 if TYPE_CHECKING:
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     from nexus.edge.admission import Admission, Disposition
     from nexus.edge.answers import Answer
     from nexus.edge.client_connection import ClientConnection
-    from nexus.edge.heads import RequestHead
+    from nexus.edge.heads import RequestFields, RequestHead
     from nexus.edge.splice import Splicer
     from nexus.edge.upstream import UpstreamPool
     from nexus.interfaces import INetworkStatus
+
+_OWN_LINES_KEPT: Final = 1024
 
 
 class EdgeContext:
@@ -40,6 +44,9 @@ class EdgeContext:
     :ivar splice_bytes_min: what is large.
     :ivar is_draining: no connection is kept alive any more.
     :ivar hosts: the clients' connections, by address; `networks`: by network.
+    :ivar last_fields: of the last connection that sent new ones, if they are worth keeping: who makes a connection for
+        each request mostly repeats them.
+    :ivar own_lines: what requests of the client at an address carry to a node; see `own_request_lines`.
     :ivar trusted_proxies: whose X-Forwarded-* are believed, and `proxy_protocol_from` who begins with a PROXY header.
     :ivar refusals: for connections that are too many.
     :ivar request_body_bytes_max: of the configuration, and inf for no limit.
@@ -75,6 +82,8 @@ class EdgeContext:
         self.clients: set[ClientConnection] = set()
         self.hosts = ClientTally(config.connections_per_client_max)
         self.networks = NetworkTally(config.connections_per_network_max)
+        self.last_fields: RequestFields | None = None
+        self.own_lines = lru_cache(_OWN_LINES_KEPT)(self._own_lines)
         self.trusted_proxies = AddressSet(config.trusted_proxies)
         self.proxy_protocol_from = AddressSet(config.proxy_protocol_from)
         self.refusals = Refusals(clock, counters)
@@ -93,9 +102,12 @@ class EdgeContext:
             self._date = formatdate(second, usegmt=True).encode("ascii")
         return self._date
 
+    def _own_lines(self, host: str) -> bytes:
+        return own_request_lines(self.pseudonym, host.encode("ascii", "replace"), b"http")
+
     def is_trusted(self, host: str) -> bool:
         """Whether the peer at `host` is a trusted proxy."""
-        return bool(self.trusted_proxies) and self.trusted_proxies.holds(host)
+        return self.trusted_proxies.holds(host)
 
     def enter(self, host: str) -> bool:
         """Count a connection for the client at `host`; False where that has too many. A trusted proxy's are not

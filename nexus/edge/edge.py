@@ -175,7 +175,7 @@ class ClientConnectionFactory:
         host: str = getattr(addr, "host", "unknown")
         if len(context.clients) >= context.config.client_connections_max:
             return context.refusals.refuse("client_connections_max", context.date())
-        if context.proxy_protocol_from and context.proxy_protocol_from.holds(host):
+        if context.proxy_protocol_from.holds(host):
             return ClientConnection(context, host, is_proxied=True)
         if not context.enter(host):
             return context.refusals.refuse("connections_per_client_max", context.date())

@@ -30,12 +30,10 @@ class AddressSet:
         self._networks = tuple(networks)
         self.holds = lru_cache(_REMEMBERED)(self._holds)
 
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._networks)
-
     def _holds(self, host: str) -> bool:
         """Whether `host`, an IP address, is one of them."""
+        if not self._networks:
+            return False
         address = read_address(host.partition("%")[0])
         return address is not None and any(address in network for network in self._networks)
 

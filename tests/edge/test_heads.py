@@ -324,6 +324,28 @@ class KeptTests(EdgeTestCase):
         client.send(request % self.token("mallory"))
         self.assertEqual(parse_response(client.received)[0], 403)
 
+    def test_other_connection(self) -> None:
+        """A new connection that repeats another's fields gets them read already; one with another's token does not get
+        in by that, nor one whose token's time is over meanwhile."""
+        request = b"POST /api/v0/id HTTP/1.1\r\nHost: demo.api.localhost\r\nAuthorization: Bearer %b\r\n\r\n"
+        good, other = request % self.token(lifetime_s=50), request % self.token("mallory")
+        clients = []
+        for sent in (good, good, other, good):
+            client = self.client()
+            client.send(sent)
+            for node in self.rpc().connections:
+                if node.take():
+                    node.send(OK_EMPTY)
+            clients.append(client)
+        self.assertEqual([parse_response(client.received)[0] for client in clients], [200, 200, 403, 200])
+        first, second, third, _ = (cast(ClientConnection, client.transport.protocol)._last_fields for client in clients)
+        self.assertIs(first, second)
+        self.assertIsNot(second, third)
+        self.pass_time(51)
+        late = self.client()
+        late.send(good)
+        self.assertEqual(parse_response(late.received)[0], 401)
+
     def test_little(self) -> None:
         """Neither long nor many fields are kept for as long as a connection is idle."""
         for line in (
