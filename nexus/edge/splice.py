@@ -109,6 +109,7 @@ class KernelSplicer:
     """Splices plain TCP connections.
 
     :ivar pipes: those that the bytes go through.
+    :ivar sources: sockets whose bytes are awaited, and `sinks` those in which room is.
     :ivar open_count: how many splices there are.
     """
 
