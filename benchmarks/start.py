@@ -58,11 +58,7 @@ class Timed:
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._runtime, name)
-        return (
-            self._timed(name, attribute)
-            if name in {"ensure_bridge", "create_volume", "create", "start", "inspect"}
-            else attribute
-        )
+        return self._timed(name, attribute) if name in self.TIMED else attribute
 
     def _timed(self, name: str, call: Callable[..., Deferred[Any]]) -> Callable[..., Deferred[Any]]:
         def timed(*arguments: Any) -> Deferred[Any]:

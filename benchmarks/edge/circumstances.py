@@ -54,7 +54,7 @@ def _pinning(cores: Cores) -> str:
 def describe(cores: Cores, command: str) -> About:
     """The circumstances of a run that begins now by `command`."""
     programs = {name: _version_of(words) for name, words in _COMMANDS.items()}
-    libraries = {name: version(name) for name in ("Twisted", "uvloop", "httptools")}
+    libraries = {name: version(name) for name in ("Twisted", "uvloop")}
     ours = {"Nexus": version("nexus-ipfs") + _commit(), "Python": platform.python_version()}
     return About(
         date=datetime.now(UTC).isoformat(timespec="minutes"),

@@ -109,17 +109,7 @@ class JudgePathTests(SynchronousTestCase):
 
     def test_only_the_rpc(self) -> None:
         """Nothing else of that port is offered."""
-        for path in (
-            "/",
-            "/webui",
-            "/debug/pprof/",
-            "/version",
-            "/api",
-            "/api/v0",
-            "/api/v1/id",
-            "/API/v0/id",
-            "/ipfs/x",
-        ):
+        for path in NOT_RPC:
             self.assertIs(judge_path(path.encode()), PathVerdict.REFUSED, path)
 
     def test_malformed(self) -> None:

@@ -193,8 +193,6 @@ REQUEST_TRAILERS = [
     passed("announced trailer that never comes", "RFC 9110 6.6.2", chunked(HELLO + END, b"Trailer: X-A"), rb"hello"),
 ]
 
-_BEHIND_HEAD = {"no size", "not a hexadecimal digit", "binary for a chunk", "request for a chunk"}
-
 RESPONSE_CHUNKS = [
     *[replaced(name, source, ok_chunked(body), begins=True) for name, source, body in _SIZES],
     *[replaced(name, source, ok_chunked(body), begins=True, must=False) for name, source, body in _LENIENT],
