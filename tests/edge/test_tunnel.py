@@ -223,6 +223,13 @@ class EndTests(WebsocketTestCase):
         client.send(b"on")
         self.assertEqual((node.take(), client.is_open), (b"on", True))
 
+    def test_gateway_is_closed_to_the_public(self) -> None:
+        """Who may ask no more loses what was asked before, too."""
+        client, node = self.tunnel()
+        self.publish(public=False)
+        self.assertTrue(client.is_aborted and node.is_aborted)
+        self.assertEqual(self.ended(), "access_revoked")
+
     def test_drain(self) -> None:
         """When the edge drains it goes on for the drain time, and is reset then."""
         client, node = self.tunnel()

@@ -292,6 +292,33 @@ class WholeTests(SpliceTestCase):
             await self.check_nothing_is_left()
 
     @returns_deferred
+    async def test_late_reader(self) -> None:
+        """Nothing overtakes what the edge itself has still to send to a client that takes little at first."""
+        self.start(lambda connection: None)
+        await self.listen()
+        size = 3 * MIB
+
+        def serve(connection: socket.socket, _: bytes) -> None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + BYTES[:size])
+
+        def read() -> bytes:
+            connection = socket.socket()
+            with connection:
+                connection.settimeout(30)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.connect(("127.0.0.1", self.port))
+                connection.sendall(self.get())
+                time.sleep(0.3)
+                _, data = read_head(connection)
+                while len(data) < size:
+                    data += connection.recv(MIB)
+            return data
+
+        self.renew(serve)
+        self.assertTrue(await deferToThread(read) == BYTES[:size])
+        await self.check_nothing_is_left()
+
+    @returns_deferred
     async def test_is_used(self) -> None:
         """Large bodies really pass inside the kernel: Python sees only their beginnings."""
         self.start(lambda connection: None)

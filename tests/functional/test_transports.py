@@ -16,7 +16,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 
 from nexus.config.sections import TCPListen
 from nexus.coroutines import returns_deferred
-from nexus.edge.transport import is_connected, is_silent, prepare
+from nexus.edge.transport import is_connected, is_silent, pauses_until_written, prepare
 from nexus.listening import bind
 from nexus.reactor import native_loop
 from tests.functional import uvloop_only
@@ -124,6 +124,41 @@ class AcceptedTests(TransportTestCase):
         ours.transport.registerProducer(ours, True)
         ours.transport.write(b"x")
         self.assertIn("paused", ours.events)
+        ours.transport.unregisterProducer()
+        ours.transport.abortConnection()
+        await ours.until_event("lost")
+
+    @returns_deferred
+    async def test_until_written(self) -> None:
+        """A producer can be paused until the last byte is gone, however few they are; never where none is left."""
+        ours = Recorder()
+        peer = await self.connect(ours)
+        ours.transport.registerProducer(ours, True)
+        self.assertFalse(pauses_until_written(ours.transport))
+        written = 0
+        while not pauses_until_written(ours.transport):
+            ours.transport.write(bytes(16 * KIB))
+            written += 16 * KIB
+            self.assertLess(written, 64 * MIB)
+        self.assertTrue(ours.is_paused)
+        self.assertTrue(pauses_until_written(ours.transport))
+        self.assertEqual(ours.events.count("paused"), 1)
+
+        def read() -> int:
+            taken = 0
+            while taken < written:
+                taken += len(peer.recv(64 * KIB))
+            return taken
+
+        reading = threaded(read)
+        await ours.until_event("resumed")
+        self.assertFalse(pauses_until_written(ours.transport))
+        self.assertFalse(ours.is_paused)
+        self.assertEqual(await reading, written)
+        await self.stall(ours)
+        if ON_UVLOOP:
+            kept = cast(Any, ours.transport).unwritten_bytes
+            self.assertGreater(kept, 32 * KIB, "it is paused as late as ever again")
         ours.transport.unregisterProducer()
         ours.transport.abortConnection()
         await ours.until_event("lost")
