@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from benchmarks.edge.backend import SMALL_BODY
 from benchmarks.edge.pacing import Latencies, Pace, PaceError
-from benchmarks.edge.processes import ROOT, Cores, pinned
+from benchmarks.edge.processes import ROOT, Cores, pinned, piped_client
 from benchmarks.edge.proxies import GATEWAY_HOST, GATEWAY_PATH, Proxy, Setting
 from benchmarks.edge.transfers import Job, TransferError, Transferred
 
@@ -123,15 +123,7 @@ def pace(bench: Bench, told: Pace, meanwhile: Callable[[], None]) -> list[Latenc
 
     :raises PaceError: where a request was not answered as it should have been.
     """
-    command = [sys.executable, "-m", "benchmarks.edge.pacing", json.dumps(asdict(told))]
-    with subprocess.Popen(
-        pinned(command, bench.cores.others),
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as client:
+    with piped_client("benchmarks.edge.pacing", json.dumps(asdict(told)), bench.cores) as client:
         try:
             meanwhile()
             output, errors = client.communicate(timeout=PACE_TIMEOUT_S)

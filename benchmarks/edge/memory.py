@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from benchmarks.edge.loads import ALL
 from benchmarks.edge.measuring import Bench, Sample
 from benchmarks.edge.nexus_proxy import Nexus, make_token
 from benchmarks.edge.peers import TwistedWebProxy
-from benchmarks.edge.processes import ROOT, pinned
+from benchmarks.edge.processes import piped_client
 from benchmarks.edge.proxies import API_PATH, GATEWAY_HOST, GATEWAY_PATH, SINK_HOST, Factory, Proxy
 
 BOUNDED: Final = tuple(each for each in ALL if each is not TwistedWebProxy)
@@ -62,15 +60,7 @@ class Holding:
 @contextmanager
 def _holding(bench: Bench, hold: Hold) -> Iterator[Callable[[], None]]:
     """The client of `hold`; what it gives goes to the next step."""
-    command = [sys.executable, "-m", "benchmarks.edge.holding", json.dumps(asdict(hold))]
-    with subprocess.Popen(
-        pinned(command, bench.cores.others),
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as client:
+    with piped_client("benchmarks.edge.holding", json.dumps(asdict(hold)), bench.cores) as client:
         is_first = True
 
         def step() -> None:

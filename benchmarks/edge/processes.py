@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,18 @@ def pinned(command: Sequence[str], cores: frozenset[int]) -> list[str]:
     """`command`, on `cores`, and ended by the kernel should the benchmark die before it can."""
     listed = ",".join(map(str, sorted(cores)))
     return ["taskset", "--cpu-list", listed, "setpriv", "--pdeathsig", "TERM", *command]
+
+
+def piped_client(module: str, told: str, cores: Cores) -> subprocess.Popen[str]:
+    """A client of the harness, `python -m module told`, on the other cores than the proxy's, with pipes to speak by."""
+    return subprocess.Popen(
+        pinned([sys.executable, "-m", module, told], cores.others),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 class Process:
