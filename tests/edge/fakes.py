@@ -237,13 +237,8 @@ class RelayTestCase(EdgeTestCase):
 
 def parse_response(data: bytes) -> tuple[int, dict[bytes, list[bytes]], bytes]:
     """Status, fields by lower-case name, and what is behind the head."""
-    head, _, rest = data.partition(b"\r\n\r\n")
-    lines = head.split(b"\r\n")
-    fields: dict[bytes, list[bytes]] = {}
-    for line in lines[1:]:
-        name, _, value = line.partition(b": ")
-        fields.setdefault(name.lower(), []).append(value)
-    return int(lines[0].split(b" ")[1]), fields, rest
+    line, fields, rest = parse_request(data)
+    return int(line.split(b" ")[1]), fields, rest
 
 
 def parse_request(data: bytes) -> tuple[bytes, dict[bytes, list[bytes]], bytes]:

@@ -79,7 +79,7 @@ class RefusedTests(EdgeSocketsTestCase):
         self.assertEqual(self.edge.counters.connections_refused, {"client_connections_max": count})
 
 
-RefusedOnUvloopTests = on_uvloop(RefusedTests, __name__)
+RefusedTestsOnUvloop = on_uvloop(RefusedTests, __name__)
 
 
 class HAProxyTests(EdgeSocketsTestCase):

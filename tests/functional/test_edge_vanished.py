@@ -200,5 +200,5 @@ class StalledPeerTests(TimedSocketsTestCase):
         self.assertEqual(await deferToThread(read), size)
 
 
-VanishedClientOnUvloopTests = on_uvloop(VanishedClientTests, __name__)
-StalledPeerOnUvloopTests = on_uvloop(StalledPeerTests, __name__)
+VanishedClientTestsOnUvloop = on_uvloop(VanishedClientTests, __name__)
+StalledPeerTestsOnUvloop = on_uvloop(StalledPeerTests, __name__)
