@@ -47,6 +47,9 @@ class Origin(Protocol):
     def connected(self, protocol: IProtocol) -> None:
         """`protocol` has its transport."""
 
+UNREAD_BYTES: Final = 64 * 1024
+"""What is read at once of a connection that is over."""
+
 
 def _ignore(*_: object) -> None:
     """What is written to a connection that ends."""
@@ -158,6 +161,8 @@ class UvloopTransport(asyncio.Protocol):
 
         :param error: the system's, or what the protocol raised: the latter has a traceback.
         """
+        if error is not None and error.__traceback__ is None:
+            self._deliver_unread()
         self._is_lost = True
         self.write = self.writeSequence = _ignore
         self.data_received = _ignore
@@ -184,6 +189,21 @@ class UvloopTransport(asyncio.Protocol):
             protocol.connectionLost(reason)
         except Exception:  # a border, as above
             log.failure("the end of a connection was not borne")
+
+    def _deliver_unread(self) -> None:
+        """Read what the peer sent before its reset, where it was a write that met the reset: the kernel still has it.
+        A node may refuse an upload and close without reading the rest (RFC 9112 section 9.6)."""
+        try:
+            while not (self._is_read_paused or self._is_disconnecting or self._is_aborted):
+                data = self.getHandle().recv(UNREAD_BYTES, socket.MSG_DONTWAIT)
+                if not data:
+                    return
+                self.data_received(data)
+        except OSError:
+            return
+        except Exception:  # a border, as below
+            log.failure("a connection's protocol failed at its end")
+            self._is_aborted = True
 
     def _reset_on_close(self) -> None:
         try:

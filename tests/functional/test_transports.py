@@ -311,6 +311,21 @@ class AcceptedTests(TransportTestCase):
             self.assertEqual(protocol.events.count("lost"), 1)
 
     @returns_deferred
+    async def test_reset_found_by_writing(self) -> None:
+        """What came before a reset is delivered, also where it is writing that finds the reset out: a node may refuse
+        an upload, and not read the rest of it (RFC 9112 section 9.6)."""
+        ours = HalfCloseable()
+        peer = await self.connect(ours)
+        ours.transport.write(b"never read")
+        await threaded(lambda: select.select([peer], [], [], 20))
+        peer.sendall(b"no more, please")
+        peer.close()
+        ours.transport.write(b"more")
+        await ours.until_event("lost")
+        self.assertEqual((bytes(ours.received), ours.events), (b"no more, please", ["made", "data", "lost"]))
+        self.assertNotIsInstance(ours.reason, ConnectionDone)
+
+    @returns_deferred
     async def test_peer_resets_while_paused(self) -> None:
         """What came before the reset is delivered, and the reset stays one."""
         for size in (3, 64 * KIB):
