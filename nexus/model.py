@@ -24,7 +24,10 @@ RESERVED_NAMES: Final = frozenset(
     ("api", "gateway", "swarm", "status", "ipfs", "ipns", "network", "networks", "nexus", "www")
 )
 USER_LENGTH_MAX: Final = 256
-_DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+DNS_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+"""A pattern: one label of a host name, in lower case (RFC 1035 section 2.3.1, RFC 1123 section 2.1)."""
+
+_DNS_LABEL: Final = re.compile(DNS_LABEL)
 
 ORIGIN_ALLOWED: Final = "scheme://host[:port] as browsers send it: lower-case, no path, no default port"
 _ORIGIN: Final = re.compile(
@@ -77,7 +80,7 @@ def check_network_name(name: str) -> str:
 
     :raises InvalidError: otherwise, for the field `network`.
     """
-    if not isinstance(name, str) or not _DNS_LABEL.match(name):
+    if not isinstance(name, str) or not _DNS_LABEL.fullmatch(name):
         raise InvalidError(
             "network",
             f"{quoted(name)} is not a network name",

@@ -73,19 +73,12 @@ class TokenVerifier:
         self._cache: OrderedDict[bytes, Verified] = OrderedDict()
         self._cache_max = cache_max
 
-    def verify(self, token: bytes) -> str:
-        """The user that `token` speaks for.
-
-        :raises InvalidTokenError: whenever it does not verify, whatever is wrong with it.
-        """
-        return self.examine(token)[0]
-
     def is_good(self, verified: Verified) -> bool:
         """Whether a token that was verified has not expired."""
         return self._clock() < verified[1]
 
-    def examine(self, token: bytes) -> Verified:
-        """As `verify`, with the time until which that holds.
+    def verify(self, token: bytes) -> Verified:
+        """The user that `token` speaks for, and until when.
 
         :raises InvalidTokenError: whenever it does not verify, whatever is wrong with it.
         """

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, NewType
 
-from nexus.model import ORIGIN_ALLOWED, USER_LENGTH_MAX, is_origin, is_user_name
+from nexus.model import DNS_LABEL, ORIGIN_ALLOWED, USER_LENGTH_MAX, is_origin, is_user_name
 from nexus.secrets import Secret
 
 
@@ -72,7 +72,6 @@ class OneOf:
         return value in self.words
 
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _IPV4 = r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 
 Seconds = Annotated[float, Between(0.01, 86_400)]
@@ -84,14 +83,14 @@ Instance = Annotated[str, Matching(r"[a-z0-9]{1,9}", "1-9 characters of a-z and 
 Domain = Annotated[
     str,
     Matching(
-        rf"(?=.{{1,170}}\Z)(?:{_LABEL}\.)*(?=.*[a-z]){_LABEL}",
+        rf"(?=.{{1,170}}\Z)(?:{DNS_LABEL}\.)*(?=.*[a-z]){DNS_LABEL}",
         "a domain name in lower case (localhost, ipfs.example.net), at most 170 characters, not an IP address",
     ),
 ]
 IPv4Literal = Annotated[str, Matching(_IPV4, "an IPv4 address, such as 127.0.0.1 or 0.0.0.0")]
 HostName = Annotated[
     str,
-    Matching(rf"{_IPV4}|(?=.{{1,253}}\Z)(?:{_LABEL}\.)*(?=.*[a-z]){_LABEL}", "an IPv4 address or a domain name"),
+    Matching(rf"{_IPV4}|(?=.{{1,253}}\Z)(?:{DNS_LABEL}\.)*(?=.*[a-z]){DNS_LABEL}", "an IPv4 address or a domain name"),
 ]
 EngineSocket = Annotated[
     str, Matching(r"unix:///[^\s?#]+", "unix:///PATH of the engine's socket; only a local engine can be used")

@@ -218,7 +218,7 @@ class Admission:
         if values is None or len(values) != 1 or values[0][:7].lower() != b"bearer ":
             return None
         try:
-            verified = fields.verified = self._verifier.examine(values[0][7:].strip(b" "))
+            verified = fields.verified = self._verifier.verify(values[0][7:].strip(b" "))
         except InvalidTokenError:
             return None
         return verified[0]

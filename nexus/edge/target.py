@@ -16,7 +16,7 @@ from typing import Final
 
 from nexus.edge.errors import MalformedError
 from nexus.edge.fields import Known
-from nexus.model import Feature
+from nexus.model import DNS_LABEL, Feature
 
 HOST_BYTES_MAX: Final = 255 + len(":65535")
 
@@ -25,7 +25,7 @@ _AUTHORITY: Final = re.compile(
 )
 _ABSOLUTE_FORM: Final = re.compile(rb"(http|https)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _PATH_FORM: Final = re.compile(rb"(/networks?/([^/?]+)/([^/?]+))([^?]*)(\?.*)?")
-_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL: Final = re.compile(DNS_LABEL)
 _FEATURES: Final = {feature.value: feature for feature in Feature}
 
 
