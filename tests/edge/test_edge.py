@@ -102,10 +102,11 @@ class DrainTests(EdgeTestCase):
         self.assertEqual(told["cut"], 3)
         self.assertEqual(list(told["networks"].items()), [("demo", 2), ("other", 1)])
 
-    def test_twice_the_same_route(self) -> None:
-        """Behind a drain, route changes are nobody's business any more."""
+    def test_routes_afterwards(self) -> None:
+        """Behind a drain, routes and rules are nobody's business any more."""
+        self.assertTrue(self.registry._observers)
         self.successResultOf(self.edge.drain())
-        self.publish(running=False)
+        self.assertFalse(self.registry._observers)
 
 
 class CounterTests(EdgeTestCase):

@@ -149,8 +149,3 @@ class ObserverTests(RelayTestCase):
             self.assertTrue(node.is_aborted)
             self.assertEqual(client.received.count(b"HTTP/1.1 "), 1)
         self.assertEqual(self.edge.counters.ended, {"route_changed": 2})
-
-    def test_after_the_drain(self) -> None:
-        """Behind a drain, rules are nobody's business any more."""
-        self.successResultOf(self.edge.drain())
-        self.publish(users=())
