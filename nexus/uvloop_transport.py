@@ -47,6 +47,7 @@ class Origin(Protocol):
     def connected(self, protocol: IProtocol) -> None:
         """`protocol` has its transport."""
 
+
 UNREAD_BYTES: Final = 64 * 1024
 """What is read at once of a connection that is over."""
 
