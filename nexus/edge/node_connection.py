@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPush
 from zope.interface import implementer
 
 from nexus.edge.timeouts import Phase, PhaseTimer
-from nexus.edge.transport import StreamTransport, is_connected, is_silent, prepare
+from nexus.edge.transport import StreamTransport, is_connected, is_silent, prepare, read_unread
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, ITransport
@@ -184,6 +184,16 @@ class NodeConnection:
                 self.transport.unregisterProducer()
             self.upstream.connection_closed(self)
             self.transport.abortConnection()
+
+    def lose(self) -> None:
+        """Reset it: the node has, as something else than its transport found out. What it sent before is its answer
+        still: the kernel has kept that."""
+        while self._is_reading and self.exchange is not None and (data := read_unread(self.transport)):
+            self.exchange.response_received(data)
+        exchange = self.exchange
+        self.abort()
+        if exchange is not None:
+            exchange.node_lost(is_clean=False)
 
     def _timed_out(self, phase: Phase) -> None:
         if self.exchange is not None:

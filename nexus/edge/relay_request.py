@@ -277,8 +277,7 @@ class RequestRelay(Exchange):
         if side is Side.SOURCE:
             self.cut("client_gone")
         elif self._node is not None:
-            self._node.abort()
-            self.node_lost(is_clean=False)
+            self._node.lose()
 
     def _watch_client(self) -> None:
         """Time the request's body, while it is the client that we wait for."""

@@ -24,6 +24,7 @@ _TCP_CLOSE: Final = 7
 _SO_MEMINFO: Final = 55
 _TCP_INFO_BYTES_ACKED: Final = slice(120, 128)
 _NOTHING_QUEUED: Final = bytes(4)
+_READ_BYTES: Final = 64 * 1024
 
 
 class StreamTransport(Protocol):
@@ -72,6 +73,18 @@ def is_silent(transport: object) -> bool:
     except OSError:
         return False
     return False
+
+
+def read_unread(transport: object) -> bytes:
+    """A part of what the peer sent and nobody has read, past the transport, which is reset then; empty for nothing."""
+    get_handle = getattr(transport, "getHandle", None)
+    if get_handle is None:
+        return b""
+    try:
+        data: bytes = get_handle().recv(_READ_BYTES, socket.MSG_DONTWAIT)
+    except OSError:
+        return b""
+    return data
 
 
 def pauses_until_written(transport: object) -> bool:

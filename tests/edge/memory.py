@@ -137,6 +137,14 @@ class MemoryTransport:
         """Whether bytes or an end wait to be read."""
         return bool(self._inbox) or self._end is not None
 
+    def take_unread(self) -> bytes:
+        """What the kernel has and the protocol has not."""
+        if not self._inbox:
+            raise BlockingIOError
+        data = b"".join(self._inbox)
+        self._inbox.clear()
+        return data
+
     # What the peer does.
 
     def send(self, data: bytes) -> None:
@@ -320,6 +328,9 @@ class MemorySocket:
 
     def __init__(self, transport: MemoryTransport) -> None:
         self._transport = transport
+
+    def recv(self, size: int, flags: int) -> bytes:
+        return self._transport.take_unread()[:size]
 
     def getsockopt(self, level: int, option: int, size: int) -> bytes:
         if (level, option) == (socket.SOL_SOCKET, 55):

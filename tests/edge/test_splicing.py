@@ -324,6 +324,27 @@ class RequestTests(SplicingTestCase):
                 client.send(b"x" * 1000)
             self.assertEqual((self.ended(), self.access_events[-1]["bytes_in"]), (ended, 1001))
 
+    def test_refused_by_a_node_that_reads_no_more(self) -> None:
+        """A node may refuse the rest, and reset what still comes (RFC 9112 section 9.6): where the splice meets the
+        reset before the refusal is read, the client is told all the same."""
+        refusal = b"HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+        for answer, ended, received in (
+            (refusal + b"nope", "complete", (413, b"nope")),
+            (refusal + b"no", "node_gone", None),
+            (b"HTTP/1.1 200 OK\r\n\r\nhalf", "node_gone", None),
+        ):
+            client, node = self.large_upload()
+            node.queue(answer)
+            self.splicer.open[0].lose_sink()
+            self.assertTrue(node.is_aborted)
+            if received is None:
+                self.assertTrue(client.is_aborted)
+            else:
+                status, _, body = parse_response(client.received)
+                self.assertEqual((status, body), received)
+                self.assertTrue(client.is_half_closed)
+            self.assertEqual(self.ended(), ended)
+
     def test_cuts_behind_the_answer(self) -> None:
         """Behind a complete answer the client keeps that, whatever becomes of the rest."""
         for cut, ended in (
