@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nexus.edge.client_stream import LOOK_S
 from nexus.edge.exchange import Exchange
 from nexus.edge.splice import Side, SpliceUser
-from nexus.edge.timeouts import Phase
-from nexus.edge.transport import pauses_until_written
+from nexus.edge.timeouts import Phase, PhaseTimer
+from nexus.edge.transport import is_reset, pauses_until_written
 from nexus.edge.upgrade import switch_head
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ class Tunnel(Exchange):
     :param exchange: which is over then, without a record of its own.
     """
 
-    __slots__ = ("_down", "_node", "_up")
+    __slots__ = ("_down", "_looks", "_node", "_up")
 
     def __init__(self, exchange: Exchange, node: NodeConnection) -> None:
         self.succeed(exchange)
         client, context = self._client, self._context
         self._node = node
+        self._looks = PhaseTimer(context.clock, self._look)
         self._up = Direction(context, client, node, lambda reads: client.hold_body(not reads), node.timer.touch)
         self._up.lost = lambda side: self.cut("client_gone" if side is Side.SOURCE else "node_gone")
         self._down = Direction(context, node, client, node.set_reading, node.timer.touch)
@@ -70,7 +72,7 @@ class Tunnel(Exchange):
     def client_ended(self) -> None:
         """See `Exchange.client_ended`. Here it is told to the node, which may go on."""
         self._up.end()
-        self._finish_if_ended()
+        self._side_ended()
 
     def node_blocked(self) -> None:
         """See `NodeUser.node_blocked`."""
@@ -89,7 +91,7 @@ class Tunnel(Exchange):
     def node_ended(self) -> None:
         """See `NodeUser.node_ended`. It is told to the client, which may go on."""
         self._down.end()
-        self._finish_if_ended()
+        self._side_ended()
 
     def client_blocked(self) -> None:
         """See `Exchange.client_blocked`."""
@@ -113,13 +115,26 @@ class Tunnel(Exchange):
         """See `Exchange.timed_out`."""
         self.cut(phase.value)
 
-    def _finish_if_ended(self) -> None:
+    def _side_ended(self) -> None:
         if self._up.has_ended and self._down.has_ended:
             self._record("complete")
             self._node.close()
             self._client.close()
+        else:
+            self._looks.start(Phase.LOOK, LOOK_S)
+
+    def _look(self, phase: Phase) -> None:
+        """See whether the side that has ended its direction is there still, to take the other: nobody tells of a reset
+        where nothing is read any more."""
+        if is_reset(self._client.transport):
+            self.cut("client_gone")
+        elif is_reset(self._node.transport):
+            self.cut("node_gone")
+        else:
+            self._looks.start(phase, LOOK_S)
 
     def _record(self, ended: str) -> None:
+        self._looks.close()
         self._up.stop()
         self._down.stop()
         self._bytes_in = self._up.passed_bytes

@@ -51,6 +51,19 @@ class TunnelTests(WebsocketTestCase):
         node.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         self.assertTrue(node.received.startswith(b"GET /next HTTP/1.1\r\n"))
 
+    def test_reset_behind_an_end(self) -> None:
+        """A side that ended its direction, and is gone later without a word that the reactor would tell, is found."""
+        for leaves in (0, 1):
+            sides = self.tunnel()
+            sides[leaves].close()
+            self.clock.pump([5.0] * 3)
+            self.assertFalse(sides[1 - leaves].is_aborted, "it may be silent for as long as it likes")
+            sides[leaves].reset()
+            self.clock.pump([5.0] * 2)
+            self.assertTrue(sides[1 - leaves].is_aborted)
+        self.assertEqual(self.edge.counters.ended, {"client_gone": 1, "node_gone": 1})
+        self.assertEqual(self.edge.counters.tunnels_open, 0)
+
     def test_slow_node(self) -> None:
         """A node that takes nothing stops the client being read, and nobody else."""
         client, node = self.tunnel()
