@@ -113,7 +113,7 @@ class UploadTests(EdgeSocketsTestCase):
 
     @returns_deferred
     async def test_stolen_answer(self) -> None:
-        """What a node sends on a kept connection, just before somebody's request goes out on it, is nobody's answer."""
+        """What a node sends on a kept connection, just before somebody's POST goes out on it, is nobody's answer."""
         connections: list[socket.socket] = []
 
         def serve(node: socket.socket) -> None:
@@ -122,8 +122,10 @@ class UploadTests(EdgeSocketsTestCase):
             while read_head(node)[0]:
                 node.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
 
+        request = self.add_request(b"Content-Length: 0")
+
         def ask(client: socket.socket) -> bytes:
-            client.sendall(self.gateway_request())
+            client.sendall(request)
             return read_until(client, b"good")
 
         self.start(serve)
@@ -133,7 +135,7 @@ class UploadTests(EdgeSocketsTestCase):
             self.assertTrue((await deferToThread(ask, client)).endswith(b"good"))
             # In this turn of the reactor, so that nobody has told of it when the next request comes.
             connections[-1].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
-            client.sendall(self.gateway_request())
+            client.sendall(request)
             data = await deferToThread(read_until, client, b"\r\n\r\n")
             while not data.endswith(b"d") and not data.endswith(b"l"):
                 data += await deferToThread(client.recv, 10)
