@@ -296,7 +296,9 @@ class ClientConnection(ClientStream):
             if head.fields is not self._last_fields:
                 head.fields.interpret()
                 if head.fields.is_worth_keeping:
-                    self._last_fields = self._context.last_fields = head.fields
+                    self._last_fields = head.fields
+                    if not head.fields.holds_secret:
+                        self._context.last_fields = head.fields
                 else:
                     self._last_fields = None
             disposition = self._context.admission.dispose(head)

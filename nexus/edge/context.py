@@ -44,8 +44,8 @@ class EdgeContext:
     :ivar splice_bytes_min: what is large.
     :ivar is_draining: no connection is kept alive any more.
     :ivar hosts: the clients' connections, by address; `networks`: by network.
-    :ivar last_fields: of the last connection that sent new ones, if they are worth keeping: who makes a connection for
-        each request mostly repeats them.
+    :ivar last_fields: of the last connection that sent new ones, if they are worth keeping and hold no secret: who
+        makes a connection for each request mostly repeats them.
     :ivar own_lines: what requests of the client at an address carry to a node; see `own_request_lines`.
     :ivar trusted_proxies: whose X-Forwarded-* are believed, and `proxy_protocol_from` who begins with a PROXY header.
     :ivar refusals: for connections that are too many.

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from nexus.edge.errors import MalformedError
+from nexus.edge.field_lines import SECRET_NAMES
 from nexus.edge.fields import CORS_LINES, sort_request_fields, sort_response_fields, wants_close
 from nexus.edge.framing import request_framing, response_framing
 from nexus.edge.target import authority_of
@@ -80,6 +81,11 @@ class RequestFields:
     def is_worth_keeping(self) -> bool:
         """Whether it may stay in memory for as long as a connection is idle."""
         return len(self.block) <= REPEATED_BYTES_MAX and len(self.rest) + len(self.known) <= REPEATED_LINES_MAX
+
+    @property
+    def holds_secret(self) -> bool:
+        """Whether it holds what must not outlive its connection: a token, a password or a cookie."""
+        return not SECRET_NAMES.isdisjoint(self.known)
 
 
 class RequestHead:
