@@ -122,14 +122,13 @@ class UploadTests(EdgeSocketsTestCase):
             while read_head(node)[0]:
                 node.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
 
-        request = self.add_request(b"Content-Length: 0")
-
         def ask(client: socket.socket) -> bytes:
             client.sendall(request)
             return read_until(client, b"good")
 
         self.start(serve)
         await self.listen()
+        request = self.add_request(b"Content-Length: 0")
         for _ in range(20):
             client = self.connect()
             self.assertTrue((await deferToThread(ask, client)).endswith(b"good"))
