@@ -146,16 +146,15 @@ class NodeConnection:
             else:
                 self.transport.pauseProducing()
 
-    def is_stale(self) -> bool:
-        """Whether the kernel knows of bytes on an idle connection, or of its end, that the reactor has not told us of
-        yet.
+    def is_stale(self, may_retry: bool) -> bool:
+        """Whether the node has sent something on an idle connection that the reactor has not told us of yet: it might
+        be taken for the answer to somebody else's request. Where the request cannot be sent again, also whether the
+        connection has ended.
 
-        Asked where a request cannot be sent again. It costs a system call, a twelfth of a small request, and cannot
-        tell what arrives a moment later from an answer; so other requests do with what the reactor has told, which
-        resets an idle connection at the first byte.
+        What arrives between this and the request cannot be told from an answer.
         """
         transport = self.transport
-        return self._is_closing or not is_silent(transport) or not is_connected(transport)
+        return self._is_closing or not is_silent(transport) or not (may_retry or is_connected(transport))
 
     def end_writing(self) -> None:
         """Close our half, after what was written."""

@@ -193,15 +193,16 @@ class Upstream:
         return len(self._connections) > len(self._idle) or bool(self._dials)
 
     def take(self, may_retry: bool) -> NodeConnection | None:
-        """An idle connection, the one used last first; None where there is none.
+        """An idle connection on which the kernel, too, knows of nothing unread, the one used last first; None where
+        there is none.
 
         :param may_retry: whether the request could be sent again. One that cannot is only given a connection that the
-            kernel, too, knows to be open and silent (RFC 9110 section 9.2.2).
+            kernel also knows to be open (RFC 9110 section 9.2.2).
         """
         since = self._pool.clock.seconds() - self._pool.config.upstream_idle_timeout_s
         while self._idle:
             node = self._idle.pop()
-            if node.idle_since > since and (may_retry or not node.is_stale()):
+            if node.idle_since > since and not node.is_stale(may_retry):
                 self._pool.counters.node_connections_reused += 1
                 return node
             node.abort()
@@ -250,7 +251,7 @@ class Upstream:
     def _hand_on(self, node: NodeConnection) -> None:
         """Give `node` to who has waited longest; if it cannot be used, its place is free for a dial."""
         place = self._queue.first
-        if not place.may_retry and node.is_stale():
+        if node.is_stale(place.may_retry):
             node.abort()
             return
         self._pool.counters.node_connections_reused += 1

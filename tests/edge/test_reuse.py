@@ -118,16 +118,16 @@ class ReuseTests(RelayTestCase):
         self.assertEqual(client.received, b"")
         self.assertEqual(len(self.gateway().connections), 2)
 
-    def test_post_not_with_bytes_that_nobody_has_read(self) -> None:
-        """Nor, for a POST, one on which something has arrived that the reactor has not told of yet: it would be taken
-        for the answer."""
-        node = self.rpc()
-        self.exchange(node, self.api_request())
-        node.last.queue(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
-        client = self.ask(self.api_request())
-        self.assertEqual(len(node.connections), 2)
-        self.assertTrue(node.connections[0].is_aborted)
-        self.assertEqual(client.received, b"")
+    def test_not_with_bytes_that_nobody_has_read(self) -> None:
+        """Nor one on which something has arrived that the reactor has not told of yet: it would be taken for the answer
+        to whoever comes next."""
+        for node, request in ((self.gateway(), self.gateway_request()), (self.rpc(), self.api_request())):
+            self.exchange(node, request)
+            node.last.queue(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+            client = self.ask(request)
+            self.assertEqual(len(node.connections), 2)
+            self.assertTrue(node.connections[0].is_aborted)
+            self.assertEqual(client.received, b"")
 
     def test_post_never_on_one_that_has_ended(self) -> None:
         """A POST, which cannot be sent twice, is not sent on a connection whose end has arrived, read or not."""
