@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from nexus.edge.field_lines import Field, FieldLines, split_line
+from nexus.edge.field_lines import FieldLines, FieldReader, split_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,11 +43,9 @@ _REQUEST_CONSUMED: Final = (
 _REQUEST_INSPECTED: Final = frozenset(
     b"accept via user-agent cookie access-control-request-method sec-websocket-key sec-websocket-version".split()
 )
-_REQUEST_ROLES: Final = dict.fromkeys(_REQUEST_CONSUMED, False) | dict.fromkeys(_REQUEST_INSPECTED, True)
 
 _RESPONSE_CONSUMED: Final = HOP_BY_HOP | frozenset(b"content-length server".split())
 _RESPONSE_INSPECTED: Final = frozenset(b"date location vary sec-websocket-accept".split())
-_RESPONSE_ROLES: Final = dict.fromkeys(_RESPONSE_CONSUMED, False) | dict.fromkeys(_RESPONSE_INSPECTED, True)
 
 _NEVER_IN_TRAILERS: Final = (
     HOP_BY_HOP
@@ -86,26 +84,30 @@ def line_value(line: bytes) -> bytes:
     return line[line.index(b":") + 2 : -2]
 
 
-def _read_request_field(lower: bytes, name: bytes, value: bytes) -> Field:
-    passing = b"%b: %b\r\n" % (name, value)
-    kept = _REQUEST_ROLES.get(lower)
-    if kept is not None:
-        return lower, (value,), passing if kept else b""
-    if lower.startswith(b"x-forwarded-"):
-        return lower, (value,), b""
-    return (_UNDERSCORED, (lower,), passing) if b"_" in lower else passing
+def _request_field_reader(name: bytes) -> FieldReader:
+    lower, start = name.lower(), name + b": "
+    if lower in _REQUEST_CONSUMED or lower.startswith(b"x-forwarded-"):
+        return lambda value: (lower, (value,), b"")
+    if lower in _REQUEST_INSPECTED:
+        return lambda value: (lower, (value,), start + value + b"\r\n")
+    if b"_" in lower:
+        return lambda value: (_UNDERSCORED, (lower,), start + value + b"\r\n")
+    return lambda value: start + value + b"\r\n"
 
 
-def _read_response_field(lower: bytes, name: bytes, value: bytes) -> Field:
-    passing = b"%b: %b\r\n" % (name, value)
-    kept = _RESPONSE_ROLES.get(lower)
-    if kept is not None:
-        return lower, (value,), passing if kept else b""
-    return (CORS_LINES, (passing,), passing) if lower.startswith(b"access-control-") else passing
+def _response_field_reader(name: bytes) -> FieldReader:
+    lower, start = name.lower(), name + b": "
+    if lower in _RESPONSE_CONSUMED:
+        return lambda value: (lower, (value,), b"")
+    if lower in _RESPONSE_INSPECTED:
+        return lambda value: (lower, (value,), start + value + b"\r\n")
+    if lower.startswith(b"access-control-"):
+        return lambda value: (CORS_LINES, (start + value + b"\r\n",), start + value + b"\r\n")
+    return lambda value: start + value + b"\r\n"
 
 
-_read_request_line: Final = FieldLines(_read_request_field).__getitem__
-_read_response_line: Final = FieldLines(_read_response_field).__getitem__
+_read_request_line: Final = FieldLines(_request_field_reader).__getitem__
+_read_response_line: Final = FieldLines(_response_field_reader).__getitem__
 
 
 def sort_request_fields(lines: Iterable[bytes]) -> tuple[Known, Rest]:
@@ -216,6 +218,11 @@ def _without_colliding_underscores(known: Known, rest: Rest) -> Rest:
     dropped = set()
     for name in known.pop(_UNDERSCORED):
         mapped = name.replace(b"_", b"-")
-        if mapped in names or mapped in _REQUEST_ROLES or mapped.startswith(b"x-forwarded-"):
+        if (
+            mapped in names
+            or mapped in _REQUEST_CONSUMED
+            or mapped in _REQUEST_INSPECTED
+            or mapped.startswith(b"x-forwarded-")
+        ):
             dropped.add(name)
     return [line for line in rest if line_name(line) not in dropped]
