@@ -110,6 +110,20 @@ class ResponseTests(SplicingTestCase):
         self.assertTrue(node.is_aborted)
         self.assertTrue(client.is_open)
 
+    def test_surplus_that_nobody_has_read(self) -> None:
+        """It is no answer to the request that waits behind, either: a splice takes what it was to take, and the rest is
+        still in the kernel when the next request goes out."""
+        client = self.ask(self.gateway_request() + self.gateway_request(b"/next"))
+        node = self.gateway().last
+        node.take()
+        node.send(HEAD % LARGE)
+        node.queue(*self.pieces(LARGE), b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        client.settle()
+        self.assertEqual(client.received.count(b"HTTP/1.1"), 1)
+        self.assertTrue(node.is_aborted)
+        self.assertIn(b"GET /next ", self.gateway().last.take())
+        self.assertEqual(len(self.gateway().connections), 2)
+
     def test_slow_client(self) -> None:
         """A client that takes nothing for `send_timeout_s` ends it, one that is slow does not, and the node's silence
         is nobody's fault meanwhile."""
