@@ -146,11 +146,12 @@ class Admission:
         return disposition
 
     def _answer_at_once(self, head: RequestHead) -> Answer | None:
-        """What needs no target."""
+        """What needs no target: CONNECT and TRACE (RFC 9110 sections 9.3.6 and 9.3.8), OPTIONS of the server (RFC 9112
+        section 3.2.4), other expectations than 100-continue (RFC 9110 section 10.1.1), loops (section 7.6.3)."""
         method, known = head.method, head.known
         if method == b"CONNECT":
             return answers.TUNNEL_REFUSED
-        if method == b"TRACE":  # it would show the node's bearer (RFC 9110 section 9.3.8)
+        if method == b"TRACE":  # it would show the node's bearer
             return answers.TRACE_REFUSED
         if method == b"OPTIONS" and head.target == b"*":
             return answers.OPTIONS_ANSWERED

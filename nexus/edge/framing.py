@@ -267,7 +267,8 @@ def request_framing(known: Known, minor: int) -> int:
 
 
 def response_framing(known: Known, status: int, minor: int, method: bytes) -> int:
-    """How long a response's body is: a length, `CHUNKED` or `UNTIL_CLOSE` (RFC 9112 section 6.3).
+    """How long a response's body is: a length, `CHUNKED` or `UNTIL_CLOSE` (RFC 9112 section 6.3). There is none to
+    HEAD, nor behind 1xx, 204, 205 and 304 (RFC 9110 sections 6.4.1, 9.3.2, 15.2, 15.3.5, 15.3.6 and 15.4.5).
 
     :raises MalformedError: where it could be read in two ways, or a status that has no body announces one.
     """

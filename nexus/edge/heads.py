@@ -36,6 +36,7 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20
 _OTHER_VERSION: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/(?!1\.[01]\Z)[0-9]\.[0-9]")
 _NEVER_IN_HEAD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)|\A[ \t]|\r\n[ \t]")
 _HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0\r\n"
+"""RFC 9113 section 3.4: no request, and nobody is there who could read a 505."""
 _STATUS_LINE_START: Final = b"HTTP/1."
 
 
@@ -191,7 +192,7 @@ def read_request_head(
 
     :param scanned: as `find_head_end` takes it, and `bytes_max` too.
     :param last: the fields of the connection's last request: the same bytes need not be read again.
-    :raises MalformedError: 400, 414, 431 (too many fields too), 505 (another version).
+    :raises MalformedError: 400, 414, 431 (too many fields too), 505 (another version: RFC 9112 section 2.3).
     """
     line_end = buffer.find(b"\r\n")
     target_end = line_end - len(_VERSION)
