@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from nexus.edge.errors import MalformedError
 from nexus.edge.field_lines import SECRET_NAMES
-from nexus.edge.fields import CORS_LINES, sort_request_fields, sort_response_fields, wants_close
+from nexus.edge.fields import sort_request_fields, sort_response_fields, wants_close
 from nexus.edge.framing import request_framing, response_framing
 from nexus.edge.target import authority_of
 
@@ -55,9 +55,10 @@ class RequestFields:
     :ivar authority: the one Host.
     :ivar keeps_alive: whether the client lets the connection go on after this request (RFC 9112 section 9.3).
     :ivar verified: the token among the fields, once it is verified.
+    :ivar passing: what a node gets of the fields, once that is written, and whether it is for its RPC.
     """
 
-    __slots__ = ("authority", "block", "framing", "keeps_alive", "known", "minor", "rest", "verified")
+    __slots__ = ("authority", "block", "framing", "keeps_alive", "known", "minor", "passing", "rest", "verified")
 
     def __init__(self, block: bytes, minor: int, known: Known, rest: Rest) -> None:
         self.block = block
@@ -68,6 +69,7 @@ class RequestFields:
         self.authority = b""
         self.keeps_alive = False
         self.verified: Verified | None = None
+        self.passing: tuple[bool, bytes] | None = None
 
     def interpret(self) -> None:
         """Learn from the fields what every request is treated by.
@@ -116,9 +118,20 @@ class ResponseHead:
     :ivar minor: 0 or 1, of HTTP/1.x.
     :ivar known: as `fields` tells, and `rest` too; neither is ever changed.
     :ivar keeps_alive: whether the node lets the connection go on after this response (RFC 9112 section 9.3).
+    :ivar passing: what a client gets of it, once that is written, whether it comes from an RPC, and by which framing.
     """
 
-    __slots__ = ("_framing", "_rest_for_rpc", "block", "keeps_alive", "known", "line", "minor", "rest", "status")
+    __slots__ = (
+        "_framing",
+        "block",
+        "keeps_alive",
+        "known",
+        "line",
+        "minor",
+        "passing",
+        "rest",
+        "status",
+    )
 
     def __init__(self, block: bytes, line: StatusLine, known: Known, rest: Rest) -> None:
         self.block = block
@@ -126,16 +139,8 @@ class ResponseHead:
         self.known = known
         self.rest = rest
         self.keeps_alive = self.minor == 1 and not wants_close(known)
+        self.passing: tuple[tuple[bool, int | None], bytes] | None = None
         self._framing: int | None = None
-        self._rest_for_rpc: Rest | None = None
-
-    @property
-    def rest_for_rpc(self) -> Rest:
-        """The rest without what a node's RPC says about other origins."""
-        if self._rest_for_rpc is None:
-            cors = self.known.get(CORS_LINES, ())
-            self._rest_for_rpc = [line for line in self.rest if line not in cors] if cors else self.rest
-        return self._rest_for_rpc
 
     def framing(self, method: bytes) -> int:
         """Of its body, as the answer to `method`; see `response_framing`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from nexus.edge.cors import VARY_ORIGIN
 from nexus.edge.fields import (
+    CORS_LINES,
     Rest,
     accepts_trailers,
     announced_trailers,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nexus.edge.admission import Disposition
-    from nexus.edge.heads import RequestHead, ResponseHead
+    from nexus.edge.heads import RequestFields, RequestHead, ResponseHead
     from nexus.model import RouteTarget
 
 _OUR_USER_AGENT: Final = b"User-Agent: nexus\r\n"
@@ -57,11 +58,30 @@ def request_head(head: RequestHead, disposition: Disposition, own_lines: bytes, 
     :param own_lines: of `own_request_lines`, and of `own_node_lines`.
     :param forwarded_host: what X-Forwarded-Host says; empty for the request's Host.
     """
-    known = head.known
-    framing = head.fields.framing
-    authority = disposition.authority
-    lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, disposition.path, authority)]
-    lines += head.rest if disposition.feature is not _API else _rpc_lines(head)
+    fields = head.fields
+    is_rpc = disposition.feature is _API
+    passing = fields.passing
+    if passing is None or passing[0] is not is_rpc:
+        passing = fields.passing = is_rpc, _passing_lines(fields, is_rpc)
+    more = b""
+    if head.method == b"OPTIONS" and b"max-forwards" in head.known:
+        more = b"Max-Forwards: %d\r\n" % (int(head.known[b"max-forwards"][0]) - 1)
+    if fields.minor == 0:  # Via says what was received (RFC 9110 section 7.6.3)
+        own_lines = own_lines.replace(b"Via: 1.1 ", b"Via: 1.0 ", 1)
+    return b"%b %b HTTP/1.1\r\n%b%b%bX-Forwarded-Host: %b\r\n\r\n" % (
+        head.method,
+        disposition.path,
+        passing[1],
+        more,
+        own_lines,
+        forwarded_host or fields.authority,
+    )
+
+
+def _passing_lines(fields: RequestFields, is_rpc: bool) -> bytes:
+    """What a node gets of a request's fields, whatever the request line says: Host, the rest, and the framing."""
+    known, framing = fields.known, fields.framing
+    lines = [b"Host: %b\r\n" % fields.authority, *(_rpc_lines(fields) if is_rpc else fields.rest)]
     if framing == CHUNKED:
         lines.append(b"Transfer-Encoding: chunked\r\n")
         announced = announced_trailers(known)
@@ -69,22 +89,17 @@ def request_head(head: RequestHead, disposition: Disposition, own_lines: bytes, 
             lines.append(b"Trailer: %b\r\n" % announced)
     elif framing or b"content-length" in known:
         lines.append(b"Content-Length: %d\r\n" % framing)
-    if framing and head.minor == 1 and b"expect" in known:  # RFC 9110 section 10.1.1
+    if framing and fields.minor == 1 and b"expect" in known:  # RFC 9110 section 10.1.1
         lines.append(b"Expect: 100-continue\r\n")
     if b"te" in known and accepts_trailers(known):
         lines.append(b"TE: trailers\r\nConnection: TE\r\n")
-    if b"max-forwards" in known and head.method == b"OPTIONS":
-        lines.append(b"Max-Forwards: %d\r\n" % (int(known[b"max-forwards"][0]) - 1))
-    # Via says what was received (RFC 9110 section 7.6.3).
-    lines.append(own_lines if head.minor else own_lines.replace(b"Via: 1.1 ", b"Via: 1.0 ", 1))
-    lines.append(b"X-Forwarded-Host: %b\r\n\r\n" % (forwarded_host or authority))
     return b"".join(lines)
 
 
-def _rpc_lines(head: RequestHead) -> Rest:
+def _rpc_lines(fields: RequestFields) -> Rest:
     """For Kubo's RPC: no cookies, and nothing that makes Kubo take the client for a foreign browser."""
-    known = head.known
-    rest = head.rest
+    known = fields.known
+    rest = fields.rest
     if b"cookie" in known:
         rest = [line for line in rest if line_name(line) != b"cookie"]
     if b"user-agent" in known and known[b"user-agent"][0].startswith(b"Mozilla"):
@@ -112,8 +127,22 @@ def response_head(
     :param date: tells the Date field's value, for a response without one (RFC 9110 section 6.6.1).
     :param close: whether the connection closes behind this response.
     """
+    if close or disposition.prefix or disposition.response_fields or b"date" not in head.known:
+        return _response_lines(head, disposition, framing, date, close)
+    key = disposition.feature is _API, framing
+    passing = head.passing
+    if passing is None or passing[0] != key:
+        passing = head.passing = key, _response_lines(head, disposition, framing, date, close)
+    return passing[1]
+
+
+def _response_lines(
+    head: ResponseHead, disposition: Disposition, framing: int | None, date: Callable[[], bytes], close: bool
+) -> bytes:
     known = head.known
-    rest = head.rest_for_rpc if disposition.feature is _API else head.rest
+    rest = head.rest
+    if disposition.feature is _API and CORS_LINES in known:
+        rest = [line for line in rest if line not in known[CORS_LINES]]
     if disposition.prefix and b"location" in known:
         rest = [_prefixed_location_line(line, disposition) for line in rest]
     lines = [head.line, *rest]
