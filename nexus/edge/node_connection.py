@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, ITransport
     from twisted.python.failure import Failure
 
+    from nexus.edge.poll_turns import PollTurns
     from nexus.edge.upstream import Upstream
 
 
@@ -57,10 +58,12 @@ class NodeConnection:
     """
 
     __slots__ = (
+        "_asked_in_turn",
         "_close_timeout_s",
         "_is_closed",
         "_is_closing",
         "_is_reading",
+        "_turns",
         "exchange",
         "idle_since",
         "is_reused",
@@ -73,8 +76,10 @@ class NodeConnection:
     # The transport is set by `makeConnection`, before anything else can happen.
     transport: StreamTransport
 
-    def __init__(self, upstream: Upstream, clock: IReactorTime, close_timeout_s: float) -> None:
+    def __init__(self, upstream: Upstream, clock: IReactorTime, turns: PollTurns, close_timeout_s: float) -> None:
         self.upstream = upstream
+        self._turns = turns
+        self._asked_in_turn = -1
         self.exchange: NodeUser | None = None
         self.idle_since = 0.0
         self.is_reused = False
@@ -98,10 +103,15 @@ class NodeConnection:
 
     def dataReceived(self, data: bytes) -> None:
         """See `IProtocol.dataReceived`."""
-        if self.exchange is not None:
-            self.exchange.response_received(data)
-        else:
+        exchange = self.exchange
+        if exchange is None:
             self.abort()
+        elif self._asked_in_turn == self._turns.number:
+            # It came before the request went out.
+            self.abort()
+            exchange.node_lost(is_clean=False)
+        else:
+            exchange.response_received(data)
 
     def readConnectionLost(self) -> None:
         """See `IHalfCloseableProtocol.readConnectionLost`."""
@@ -146,15 +156,18 @@ class NodeConnection:
             else:
                 self.transport.pauseProducing()
 
-    def is_stale(self, may_retry: bool) -> bool:
-        """Whether the node has sent something on an idle connection that the reactor has not told us of yet: it might
-        be taken for the answer to somebody else's request. Where the request cannot be sent again, also whether the
-        connection has ended.
+    def reuse(self, may_retry: bool) -> bool:
+        """Whether another request may go out on it, now.
 
-        What arrives between this and the request cannot be told from an answer.
+        Bytes that the node has sent unasked must not be taken for the answer. Those that the reactor knows of are
+        found as it tells of them in this turn. Where a request cannot be sent again that is too late: then the kernel
+        is asked, at the cost of two system calls, for bytes and for an end. What arrives between this and the request
+        cannot be told from an answer.
         """
-        transport = self.transport
-        return self._is_closing or not is_silent(transport) or not (may_retry or is_connected(transport))
+        if not may_retry:
+            return not self._is_closing and is_silent(self.transport) and is_connected(self.transport)
+        self._asked_in_turn = self._turns.current()
+        return not self._is_closing
 
     def end_writing(self) -> None:
         """Close our half, after what was written."""
