@@ -84,7 +84,7 @@ class EdgeConfig:
     listen: tuple[TCPListen, ...]
     domain: Domain = "localhost"
     upstreams_max: Count = 1024
-    idle_connections_per_upstream: Annotated[int, Between(0, 10_000)] = 128
+    idle_connections_per_upstream: Annotated[int, Between(0, 10_000)] = 256
     client_connections_max: Count = 20_000
     connections_per_client_max: Annotated[int, Between(0, 1_000_000)] = 1024
     connections_per_network_max: Count = 8192
