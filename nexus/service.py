@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -232,7 +231,6 @@ class NexusService(MultiService):
 
     def _make_edge(self, orchestrator: Orchestrator) -> Edge:
         config = self._config
-        loop = native_loop(self._reactor)
         return Edge(
             config=config.edge,
             instance=config.instance,
@@ -242,7 +240,6 @@ class NexusService(MultiService):
             verifier=TokenVerifier(config.jwt, config.secrets.jwt, time.time, config.edge.domain),
             status=orchestrator,
             connect=self._dial,
-            soon=partial(self._reactor.callLater, 0) if loop is None else loop.call_soon,
             splicer=kernel_splicer(self._reactor),
             access_file=self._access_file,
         )

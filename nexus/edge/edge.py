@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -16,7 +15,6 @@ from nexus.edge.access_log import AccessLog
 from nexus.edge.admission import Admission
 from nexus.edge.client_connection import ClientConnection
 from nexus.edge.context import EdgeContext
-from nexus.edge.poll_turns import PollTurns
 from nexus.edge.revocation import RevokingObserver
 from nexus.edge.upstream import RetiringObserver, UpstreamPool
 
@@ -46,8 +44,6 @@ class Edge:
     :param status: asked for what `status` and `swarm` answer, and told of targets that do not accept connections.
     :param connect: makes the endpoint that dials an address, without resolving names. Its own timeout, if any, should
         be longer than `config.connect_timeout_s`, which the edge times itself.
-    :param soon: calls something when all that the reactor knows of has been acted on, before it looks again; without
-        it that is a delayed call of the clock at 0 seconds.
     :param splicer: moves large bodies without Python (see `nexus.edge.splice`); closed with the edge.
     :param access_file: where the access log is written to, instead of the process's log; closed with the edge.
     :ivar factory: to listen with, on as many endpoints as there are.
@@ -65,14 +61,11 @@ class Edge:
         status: INetworkStatus,
         connect: Callable[[Address], IStreamClientEndpoint],
         now: Callable[[], float] | None = None,
-        soon: Callable[[Callable[[], None]], object] | None = None,
         splicer: Splicer | None = None,
         access_file: AccessFile | None = None,
     ) -> None:
         if now is None:
             now = clock.seconds
-        if soon is None:
-            soon = partial(clock.callLater, 0)
         self._config = config
         self._clock = clock
         self._drained: Deferred[None] | None = None
@@ -89,7 +82,7 @@ class Edge:
                 is_json=config.access_log_format == "json",
                 file=access_file,
             )
-        self._pool = UpstreamPool(config, clock, connect, self.counters, PollTurns(soon))
+        self._pool = UpstreamPool(config, clock, connect, self.counters)
         self._context = EdgeContext(
             config=config,
             pseudonym=pseudonym,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, ITransport
     from twisted.python.failure import Failure
 
-    from nexus.edge.poll_turns import PollTurns
     from nexus.edge.upstream import Upstream
 
 
@@ -58,12 +57,10 @@ class NodeConnection:
     """
 
     __slots__ = (
-        "_asked_in_turn",
         "_close_timeout_s",
         "_is_closed",
         "_is_closing",
         "_is_reading",
-        "_turns",
         "exchange",
         "idle_since",
         "is_reused",
@@ -76,10 +73,8 @@ class NodeConnection:
     # The transport is set by `makeConnection`, before anything else can happen.
     transport: StreamTransport
 
-    def __init__(self, upstream: Upstream, clock: IReactorTime, turns: PollTurns, close_timeout_s: float) -> None:
+    def __init__(self, upstream: Upstream, clock: IReactorTime, close_timeout_s: float) -> None:
         self.upstream = upstream
-        self._turns = turns
-        self._asked_in_turn = -1
         self.exchange: NodeUser | None = None
         self.idle_since = 0.0
         self.is_reused = False
@@ -103,15 +98,10 @@ class NodeConnection:
 
     def dataReceived(self, data: bytes) -> None:
         """See `IProtocol.dataReceived`."""
-        exchange = self.exchange
-        if exchange is None:
-            self.abort()
-        elif self._asked_in_turn == self._turns.number:
-            # It came before the request went out.
-            self.abort()
-            exchange.node_lost(is_clean=False)
+        if self.exchange is not None:
+            self.exchange.response_received(data)
         else:
-            exchange.response_received(data)
+            self.abort()
 
     def readConnectionLost(self) -> None:
         """See `IHalfCloseableProtocol.readConnectionLost`."""
@@ -156,18 +146,15 @@ class NodeConnection:
             else:
                 self.transport.pauseProducing()
 
-    def reuse(self, may_retry: bool) -> bool:
-        """Whether another request may go out on it, now.
+    def is_stale(self, may_retry: bool) -> bool:
+        """Whether the node has sent something on an idle connection that the reactor has not told us of yet: it might
+        be taken for the answer to somebody else's request. Where the request cannot be sent again, also whether the
+        connection has ended.
 
-        Bytes that the node has sent unasked must not be taken for the answer. Those that the reactor knows of are
-        found as it tells of them in this turn. Where a request cannot be sent again that is too late: then the kernel
-        is asked, at the cost of two system calls, for bytes and for an end. What arrives between this and the request
-        cannot be told from an answer.
+        What arrives between this and the request cannot be told from an answer.
         """
-        if not may_retry:
-            return not self._is_closing and is_silent(self.transport) and is_connected(self.transport)
-        self._asked_in_turn = self._turns.current()
-        return not self._is_closing
+        transport = self.transport
+        return self._is_closing or not is_silent(transport) or not (may_retry or is_connected(transport))
 
     def end_writing(self) -> None:
         """Close our half, after what was written."""

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from nexus.counters import Counters
     from nexus.edge.dial import DialWaiter
     from nexus.edge.heads import ResponseHead
-    from nexus.edge.poll_turns import PollTurns
     from nexus.edge.upstream_queue import Place
     from nexus.model import Address, Route, RouteTarget
 
@@ -41,7 +40,6 @@ class UpstreamPool:
     that are busy. Observes routes (see `RetiringObserver`).
 
     :param connect: makes the endpoint that dials an address.
-    :ivar turns: of the reactor, by which answers are told from what came before.
     """
 
     def __init__(
@@ -50,13 +48,11 @@ class UpstreamPool:
         clock: IReactorTime,
         connect: Callable[[Address], IStreamClientEndpoint],
         counters: Counters,
-        turns: PollTurns,
     ) -> None:
         self.config = config
         self.clock = clock
         self.connect = connect
         self.counters = counters
-        self.turns = turns
         self._upstreams: OrderedDict[Key, Upstream] = OrderedDict()
         self._sweep: IDelayedCall | None = None
 
@@ -197,15 +193,16 @@ class Upstream:
         return len(self._connections) > len(self._idle) or bool(self._dials)
 
     def take(self, may_retry: bool) -> NodeConnection | None:
-        """An idle connection, the one used last first; None where there is none.
+        """An idle connection on which the kernel, too, knows of nothing unread, the one used last first; None where
+        there is none.
 
         :param may_retry: whether the request could be sent again. One that cannot is only given a connection that the
-            kernel, too, knows to be open and silent (RFC 9110 section 9.2.2).
+            kernel also knows to be open (RFC 9110 section 9.2.2).
         """
         since = self._pool.clock.seconds() - self._pool.config.upstream_idle_timeout_s
         while self._idle:
             node = self._idle.pop()
-            if node.idle_since > since and node.reuse(may_retry):
+            if node.idle_since > since and not node.is_stale(may_retry):
                 self._pool.counters.node_connections_reused += 1
                 return node
             node.abort()
@@ -254,7 +251,7 @@ class Upstream:
     def _hand_on(self, node: NodeConnection) -> None:
         """Give `node` to who has waited longest; if it cannot be used, its place is free for a dial."""
         place = self._queue.first
-        if not node.reuse(place.may_retry):
+        if node.is_stale(place.may_retry):
             node.abort()
             return
         self._pool.counters.node_connections_reused += 1
@@ -323,4 +320,4 @@ class Upstream:
         """See `IProtocolFactory.buildProtocol`. None, which closes the connection, for a target that is no more."""
         if self.retired:
             return None
-        return NodeConnection(self, self._pool.clock, self._pool.turns, self._pool.config.body_idle_timeout_s)
+        return NodeConnection(self, self._pool.clock, self._pool.config.body_idle_timeout_s)
