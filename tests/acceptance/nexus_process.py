@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from twisted.trial.unittest import SynchronousTestCase
+
 BIN = Path(sys.executable).parent
 """Where the commands of the environment that runs the tests are."""
 
@@ -45,6 +47,12 @@ def free_port_ranges(count: int = 3, size: int = 20) -> list[str]:
     """Adjacent ranges of ports below the ephemeral ones, chosen at random; leases pass over those in use."""
     base = 10000 + secrets.randbelow(20000)
     return [f"{first}-{first + size - 1}" for first in range(base, base + count * size, size)]
+
+
+def heed_interrupts(case: SynchronousTestCase) -> None:
+    """Let the children of `case` heed SIGINT. Tests in a script's background run with it ignored, which a child would
+    inherit."""
+    case.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
 
 
 class NexusProcess:

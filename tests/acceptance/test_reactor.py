@@ -14,7 +14,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.acceptance.nexus_process import BIN, NexusProcess, wait_for
+from tests.acceptance.nexus_process import BIN, NexusProcess, heed_interrupts, wait_for
 from tests.on_uvloop import ROOT
 
 NO_ENGINE = {"containers.socket": "unix:///nonexistent/docker.sock"}
@@ -74,6 +74,7 @@ class ChoiceTests(ReactorTestCase):
 
     def test_daemon_command(self) -> None:
         """`nexus daemon` runs on uvloop, too, and ends on Ctrl-C."""
+        heed_interrupts(self)
         with self.nexus.log_path.open("wb") as log:
             process = subprocess.Popen(
                 [str(BIN / "nexus"), "daemon", "--config", str(self.nexus.config_path)],
@@ -92,6 +93,7 @@ class DaemonisedTests(SynchronousTestCase):
 
     def test_daemonised(self) -> None:
         """It serves requests, calls the engine from its threads, and ends in order by SIGTERM and by SIGINT."""
+        heed_interrupts(self)
         for reactor, number in (("uvloop", signal.SIGTERM), ("uvloop", signal.SIGINT), ("epoll", signal.SIGTERM)):
             nexus = NexusProcess()
             self.addCleanup(nexus.clean)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.acceptance.nexus_process import heed_interrupts
+
 NEXUS = Path(sys.executable).parent / "nexus"
 
 
@@ -87,8 +89,7 @@ class CtlTests(SynchronousTestCase):
 
     def test_interrupt(self) -> None:
         """Ctrl-C while it waits ends it at once, with status 130 and no word."""
-        # Tests in a script's background run with SIGINT ignored, and a child would inherit that.
-        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+        heed_interrupts(self)
         server, url = self.listen()
         process = self.start("Ping", "--url", url)
         connection, _ = server.accept()
